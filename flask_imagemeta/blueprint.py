@@ -1,0 +1,215 @@
+"""The HEAD route: one function holds a request's whole way, top to bottom."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from datetime import datetime, timezone
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from blinker import NamedSignal
+from flask import Blueprint, Response, current_app, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.http import http_date
+
+from . import wire
+from .access import Identity, is_deleted, may_see
+from .conditional import evaluate
+from .exceptions import InvalidImage, StoreUnavailable, describe, printable
+from .limits import Limits
+from .schema import OMITTED
+from .signals import image_hidden, image_missing, image_shown, store_unavailable
+
+if TYPE_CHECKING:
+    from .extension import State
+
+logger = logging.getLogger("flask_imagemeta")
+
+MAX_ID_LENGTH = 255  # characters: Glance's ids have 36, and no index of a host's is wider
+CONTENT_TYPE = "text/html; charset=utf-8"  # glanceclient parses what claims to be JSON
+REQUEST_ID = "X-Openstack-Request-Id"
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+Headers = dict[str, str]
+
+
+def make_blueprint(state: State) -> Blueprint:
+    """Return a new blueprint that serves one application's images."""
+    config, schema = state.config, state.schema
+    blueprint = Blueprint(state.name, __name__, url_prefix=config.url_prefix)
+    size_header = schema.header_of("size")
+    size_key = "HTTP_" + (size_header or "").upper().replace("-", "_")
+    updated_header = schema.header_of("updated_at")
+    common = {"Cache-Control": config.cache_control, "Vary": config.vary}
+    limits = Limits(
+        schema,
+        config.max_headers,
+        config.max_header_bytes,
+        {
+            "Content-Type": CONTENT_TYPE,
+            "Content-Length": "0",
+            REQUEST_ID: new_request_id(),
+            "ETag": f'"{digest({})}"',
+            "Last-Modified": http_date(),
+            **common,
+        },
+    )
+
+    def show_image(image_id: str) -> Response:
+        request_id = new_request_id()
+        identity: Identity | None = None
+        try:
+            wanted_size = request.environ.get(size_key)
+            if wanted_size is not None and (wanted_size := wire.whole_number(wanted_size)) is None:
+                return respond(400, request_id)
+
+            hooks = state.hooks
+            identity = as_identity(hooks.identity())
+            image = hooks.lookup(image_id) if can_be_looked_up(image_id) else None
+            if image is None:
+                send(image_missing, image_id, identity)
+                return respond(404, request_id)
+            if not may_see(image, identity):
+                send(image_hidden, image_id, identity)
+                return respond(404, request_id)
+
+            # Dumped first, so that sizes compare as they are sent, whatever the host keeps.
+            headers = schema.dump(image)
+            size = headers.get(size_header) if size_header else None
+            stored_size = hooks.stored_size(image)
+            if wanted_size not in (None, size) or (stored_size and str(stored_size) != size):
+                logger.info("%s: image %s: size mismatch", request_id, describe(image_id))
+                return respond(409, request_id)
+
+            if is_deleted(image):
+                headers = select_properties(headers, lambda name: False)
+            elif (show := hooks.show_property) is not None:
+                headers = select_properties(headers, lambda name: show(name, identity))
+            headers, omitted = limits.fit(headers)
+            if omitted:
+                headers[OMITTED] = str(omitted)
+                logger.warning(
+                    "%s: image %s: %d properties omitted", request_id, describe(image_id), omitted
+                )
+            last_modified = as_last_modified(headers.get(updated_header) if updated_header else "")
+        except StoreUnavailable as error:
+            logger.warning(
+                "%s: image %s: store unavailable: %s",
+                request_id,
+                describe(image_id),
+                printable(str(error)),
+            )
+            send(store_unavailable, image_id, identity)
+            return respond(503, request_id, {"Retry-After": str(config.retry_after)})
+        except InvalidImage as error:
+            logger.error("%s: image %s: cannot be sent: %s", request_id, describe(image_id), error)
+            return respond(500, request_id)
+        except HTTPException as error:  # a hook's own answer, such as abort(401)
+            return respond(error.code or 500, request_id, as_headers(error))
+
+        etag = digest(headers)
+        status = evaluate(request, etag, last_modified)
+        if status == 412:
+            return respond(412, request_id)
+        send(image_shown, image_id, identity)
+        validators = {"ETag": f'"{etag}"'}
+        if last_modified is not None:
+            validators["Last-Modified"] = http_date(last_modified)
+        return respond(status, request_id, validators if status == 304 else headers | validators)
+
+    def select_properties(headers: Headers, is_shown: Callable[[str], bool]) -> Headers:
+        prefix = schema.property_prefix
+        return {
+            header: value
+            for header, value in headers.items()
+            if not (prefix and header.startswith(prefix))
+            or is_shown(wire.from_name(header[len(prefix) :]))
+        }
+
+    def respond(status: int, request_id: str, headers: Headers | None = None) -> Response:
+        headers = {**(headers or {}), REQUEST_ID: request_id, **common}
+        return Response(status=status, headers=headers)
+
+    def complete(response: Response) -> Response:
+        """Give the answers that Flask makes for our route (OPTIONS, a crash) our headers."""
+        if REQUEST_ID not in response.headers:
+            response.headers.update({REQUEST_ID: new_request_id(), **common})
+        return response
+
+    def complete_405(response: Response) -> Response:
+        """Do the same for a method that our route does not have, which no blueprint's hook sees."""
+        error = request.routing_exception
+        if isinstance(error, MethodNotAllowed) and is_ours(error):
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+            response.data = b""
+            response.content_type = CONTENT_TYPE
+            complete(response)
+        return response
+
+    def is_ours(error: MethodNotAllowed) -> bool:
+        adapter = current_app.create_url_adapter(request)
+        if adapter is None or "HEAD" not in (error.valid_methods or ()):
+            return False
+        endpoint, _ = adapter.match(method="HEAD")
+        return bool(endpoint == f"{state.name}.show_image")
+
+    blueprint.add_url_rule("/images/<image_id>", view_func=show_image, methods=["HEAD"])
+    blueprint.after_request(complete)
+    blueprint.after_app_request(complete_405)
+    return blueprint
+
+
+def new_request_id() -> str:
+    """Return a fresh request id in OpenStack's form."""
+    return f"req-{uuid4()}"
+
+
+def can_be_looked_up(image_id: str) -> bool:
+    """Tell whether an id is worth a lookup: not too long, and without control characters."""
+    return len(image_id) <= MAX_ID_LENGTH and not _CONTROL.search(image_id)
+
+
+def as_identity(identity: object) -> Identity | None:
+    """Return what the identity hook returned.
+
+    :raises TypeError: when that is neither an Identity nor None.
+    """
+    if identity is None or isinstance(identity, Identity):
+        return identity
+    raise TypeError(f"the identity hook returned {identity!r}, not an Identity or None")
+
+
+def digest(headers: Headers) -> str:
+    """Return the entity tag, without quotes, for the metadata in headers."""
+    lines = "\n".join(f"{name}:{value}" for name, value in headers.items())
+    return blake2b(lines.encode("latin-1"), digest_size=16).hexdigest()
+
+
+def as_last_modified(updated_at: str | None) -> datetime | None:
+    """Return the time in a header as a Last-Modified may carry it: whole seconds, not to come.
+
+    None for an image without that time, or with one in another form than the schema's own.
+    """
+    try:
+        time = datetime.fromisoformat(updated_at or "").replace(microsecond=0, tzinfo=timezone.utc)
+    except ValueError:
+        return None
+    # RFC 9110, 8.8.2.1: an origin server must not send a time later than its own.
+    return min(time, datetime.now(timezone.utc).replace(microsecond=0))
+
+
+def as_headers(error: HTTPException) -> Headers:
+    """Return the headers of an HTTP error that hold without its body, such as WWW-Authenticate."""
+    response = error.get_response(request.environ)
+    return {k: v for k, v in response.headers if not k.lower().startswith("content-")}
+
+
+def send(signal: NamedSignal, image_id: str, identity: Identity | None) -> None:
+    """Send a signal about this request, as the application."""
+    if signal.receivers:
+        app = current_app._get_current_object()  # type: ignore[attr-defined]
+        signal.send(app, image_id=image_id, identity=identity)

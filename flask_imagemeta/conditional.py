@@ -1,0 +1,43 @@
+"""Conditional requests, in the order of RFC 9110, section 13.2.2.
+
+Werkzeug's ``make_conditional`` knows neither If-Unmodified-Since nor that order, so only its
+parsers are used.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flask import Request
+
+_HEADERS = (
+    "HTTP_IF_MATCH",
+    "HTTP_IF_NONE_MATCH",
+    "HTTP_IF_MODIFIED_SINCE",
+    "HTTP_IF_UNMODIFIED_SINCE",
+)
+
+
+def evaluate(request: Request, etag: str, last_modified: datetime | None) -> int:
+    """Return 200, 304 or 412 for a request that would get 200 without conditions.
+
+    :param etag: The strong entity tag, without its quotes.
+    :param last_modified: UTC, whole seconds; None makes the conditions on dates void.
+    """
+    environ = request.environ
+    if not any(header in environ for header in _HEADERS):
+        return 200
+    if "HTTP_IF_MATCH" in environ:
+        if not request.if_match.contains(etag):
+            return 412
+    elif last_modified is not None:
+        unmodified_since = request.if_unmodified_since
+        if unmodified_since is not None and last_modified > unmodified_since:
+            return 412
+    if "HTTP_IF_NONE_MATCH" in environ:
+        return 304 if request.if_none_match.contains_weak(etag) else 200
+    if last_modified is not None:
+        modified_since = request.if_modified_since
+        if modified_since is not None and last_modified <= modified_since:
+            return 304
+    return 200

@@ -1,0 +1,75 @@
+"""What counts as an image: a mapping, or any object with the fields' names as attributes.
+
+A field that is absent counts as None. `ImageRecord` is the ready-made stores' own form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from types import MappingProxyType
+from typing import Any
+
+from werkzeug.exceptions import HTTPException
+
+from .exceptions import InvalidImage, StoreUnavailable
+
+# What a lazy field of a host's image may raise on purpose: answers, not faults of the image.
+ANSWERS = (StoreUnavailable, HTTPException)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """An image as a ready-made store hands it out; immutable.
+
+    Sizes are in bytes, min_disk in GiB, min_ram in MiB, timestamps in UTC without a zone.
+    None means what it means in the Image API: unknown, or not yet set.
+    """
+
+    id: str
+    name: str | None = None
+    status: str | None = None
+    size: int | None = None
+    virtual_size: int | None = None
+    disk_format: str | None = None
+    container_format: str | None = None
+    min_disk: int | None = None
+    min_ram: int | None = None
+    checksum: str | None = None
+    owner: str | None = None
+    protected: bool = False
+    deleted: bool = False
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    deleted_at: datetime | None = None
+    visibility: str | None = None
+    properties: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    members: Iterable[str] = ()
+
+    @property
+    def is_public(self) -> bool:
+        """Whether the image's visibility is ``public``; v2 has no other word for it."""
+        return self.visibility == "public"
+
+
+def getter(image: Any) -> Callable[[str], Any]:
+    """Return a function that reads a field of the image by name, None where it is absent."""
+    if isinstance(image, Mapping):
+        return image.get
+    return lambda name: getattr(image, name, None)
+
+
+def read_field(image: Any, name: str) -> Any:
+    """Return one field of an image; an Enum member counts as its value, an absent field as None.
+
+    :raises InvalidImage: when the host's object fails while it is read.
+    """
+    try:
+        value = getter(image)(name)
+    except ANSWERS:
+        raise
+    except Exception as error:
+        raise InvalidImage(name, None, f"cannot be read: {error!r}") from error
+    return value.value if isinstance(value, Enum) else value

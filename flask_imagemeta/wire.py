@@ -1,0 +1,147 @@
+"""The grammar of header names and values, both ways. Pure: knows no Flask and no image.
+
+RFC 9110, section 5, on fields:
+
+- 5.1, 5.6.2: a name is a token, one or more of the letters, the digits and
+  ``!#$%&'*+-.^_`|~``; it is compared without regard to case.
+- 5.5: a value consists of visible characters, space, tab and the bytes 0x80-0xFF. CR, LF
+  and NUL are invalid and dangerous; other control characters are invalid. White space at
+  either end is not part of the value: a recipient drops it.
+- 5.3: several lines of one name mean the same as one line, joined by a comma and a space.
+
+PEP 3333 on header strings: each is a native str whose characters stand for bytes, so none
+lies beyond U+00FF. Text therefore travels as its UTF-8 bytes, each written as the character
+of the same number. The same holds for what comes in.
+
+What follows from it here:
+
+- Every control character but tab becomes a space, C1's too (a terminal obeys those);
+  a lone surrogate, which UTF-8 cannot carry, becomes ``?``.
+- In a name, every byte that is no token character is percent-encoded, and ``%`` as well, so
+  that a name can be decoded again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Set
+from enum import Enum
+from typing import Any
+from urllib.parse import quote, unquote
+
+# In Node and in h11 a message's headers may take 16 KiB in all; more, and the client refuses it.
+CLIENT_MAX_BYTES = 16_384
+
+_CONTROLS = {code: " " for code in (*range(0x20), *range(0x7F, 0xA0)) if code != 0x09}
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
+_VALUE = re.compile(r"[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?")
+_DIGITS = re.compile(r"[0-9]+", re.ASCII)
+_SAFE_IN_NAME = "!#$&'*+^`|"  # with quote()'s own letters, digits and "_.-~": a token less "%"
+
+
+def is_token(name: str) -> bool:
+    """Tell whether name can be a header's name as it is."""
+    return _TOKEN.fullmatch(name) is not None
+
+
+def is_value(value: str) -> bool:
+    """Tell whether value can be a header's value as it is: not empty, no white space around it."""
+    return _VALUE.fullmatch(value) is not None
+
+
+def as_name(text: str) -> str:
+    """Return text as a header name, or a part of one.
+
+    Each piece between hyphens is capitalized and the rest lower-cased, as the first servers
+    did; some clients compare by exact case.
+    """
+    pieces = text.lower().encode("utf-8", "replace").split(b"-")
+    return quote(b"-".join(piece.capitalize() for piece in pieces), safe=_SAFE_IN_NAME)
+
+
+def from_name(name: str) -> str:
+    """Return the text that `as_name` made a name from, in lower case."""
+    return unquote(name).lower()
+
+
+def as_value(text: str) -> str:
+    """Return text as a header value: no control character but tab, UTF-8 in WSGI's form."""
+    if text.isascii() and text.isprintable():
+        return text
+    return text.translate(_CONTROLS).encode("utf-8", "replace").decode("latin-1")
+
+
+def from_value(value: str | bytes) -> str:
+    """Return a received header value as text.
+
+    What is no UTF-8 is taken for Latin-1, the older custom; text that was decoded before
+    (it has a character beyond U+00FF) comes back as it is.
+    """
+    try:
+        raw = value if isinstance(value, bytes) else value.encode("latin-1")
+        return raw.decode("utf-8")
+    except UnicodeEncodeError:
+        return str(value)
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def as_text(value: Any) -> str:
+    """Return a single value as text: a string, a number, a truth value, or what has a text of its own.
+
+    An Enum member counts as its value, bytes are read as UTF-8.
+
+    :raises TypeError: for a container or an object without a text.
+    """
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    own_text = getattr(type(value), "__str__", None) is not object.__str__
+    if own_text or isinstance(value, (bool, int, float)):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no text")
+
+
+def as_any_text(value: Any) -> str:
+    """Return a value as text like `as_text`, a mapping, list, tuple or set as compact JSON.
+
+    :raises TypeError: for an object without a text.
+    :raises ValueError: for a container that holds itself.
+    """
+    if isinstance(value, (Mapping, list, tuple, Set)):
+        return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"), default=_plain)
+    return as_text(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Set):
+        return sorted(value, key=repr)  # a set has no order: the same set, the same text
+    return value if isinstance(value, (list, tuple)) else as_text(value)
+
+
+def whole_number(value: str) -> str | None:
+    """Return a decimal whole number in its shortest form, or None if value is none.
+
+    Digits of ASCII only, any count of them, optional white space around them; the number
+    stays text because a client may send more digits than an int is made of.
+    """
+    digits = value.strip(" \t")
+    return (digits.lstrip("0") or "0") if _DIGITS.fullmatch(digits) else None
+
+
+def line_bytes(name: str, value: str) -> int:
+    """Return the bytes that a header takes on the wire: name, colon, space, value, CRLF."""
+    return len(name) + len(value) + 4
+
+
+def as_pairs(headers: Any) -> Iterable[tuple[str, str | bytes]]:
+    """Yield headers as pairs, names as str; headers is a mapping or pairs, of str or of bytes."""
+    items = headers.items() if hasattr(headers, "items") else headers
+    for name, value in items:
+        yield (name.decode("latin-1") if isinstance(name, bytes) else name), value
