@@ -58,7 +58,7 @@ def may_see(image: Any, identity: Identity | None) -> bool:
         return False
     owner = read_field(image, "owner")
     visibility = read_field(image, "visibility")
-    if owner is None or visibility == "public" or visibility == "community":
+    if owner is None or visibility in ("public", "community"):
         return True
     if _one_of(read_field(image, "is_public"), fields.Boolean.truthy):
         return True

@@ -1,4 +1,4 @@
-"""The kinds of field an image has: marshmallow fields that dump to a header's text and load from it.
+"""The kinds of field an image has: marshmallow fields that dump to a header's text and back.
 
 Each ``_serialize`` returns text, or None for a field to omit, and raises ValueError or
 TypeError for what it cannot send; each ``_deserialize`` takes a header's decoded text.
@@ -116,9 +116,9 @@ class Properties(fields.Dict):
         self.stem = stem
 
     def pairs(self, properties: Any) -> Iterator[tuple[str, str]]:
-        """Yield header names and values in the order of the names; a name comes twice where two collide.
+        """Yield header names and values in the order of the properties' names.
 
-        The one that loses comes second.
+        Where two collide, the header comes twice, the one that loses second.
 
         :raises InvalidImage: naming the property, when a value has no text.
         """

@@ -44,6 +44,8 @@ class HeaderSchema(Schema):
     prefix: ClassVar[str] = "X-Image-Meta-"
 
     class Meta:
+        """A request or response has other headers, too."""
+
         unknown = EXCLUDE
 
     def __init__(self, **kwargs: Any) -> None:

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Set as AbstractSet
 from enum import Enum
 from typing import Any
 from urllib.parse import quote, unquote
@@ -88,7 +88,7 @@ def from_value(value: str | bytes) -> str:
 
 
 def as_text(value: Any) -> str:
-    """Return a single value as text: a string, a number, a truth value, or what has a text of its own.
+    """Return a single value as text: a string, a number, or what has a text of its own.
 
     An Enum member counts as its value, bytes are read as UTF-8.
 
@@ -112,7 +112,7 @@ def as_any_text(value: Any) -> str:
     :raises TypeError: for an object without a text.
     :raises ValueError: for a container that holds itself.
     """
-    if isinstance(value, (Mapping, list, tuple, Set)):
+    if isinstance(value, (Mapping, list, tuple, AbstractSet)):
         return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"), default=_plain)
     return as_text(value)
 
@@ -120,7 +120,7 @@ def as_any_text(value: Any) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
-    if isinstance(value, Set):
+    if isinstance(value, AbstractSet):
         return sorted(value, key=repr)  # a set has no order: the same set, the same text
     return value if isinstance(value, (list, tuple)) else as_text(value)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError as PoolTimeout
 
 from ..exceptions import StoreUnavailable
 
 
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """Turn what a database raises when it is out of reach, too busy or too slow into StoreUnavailable.
+    """Turn errors of a database that is out of reach, too busy or too slow into StoreUnavailable.
 
     :raises StoreUnavailable: with the driver's own message.
     """
@@ -20,7 +20,7 @@ def store_errors() -> Iterator[None]:
         yield
     except (OperationalError, InterfaceError) as error:
         raise StoreUnavailable(str(error.orig)) from error
-    except TimeoutError as error:  # the pool's
+    except PoolTimeout as error:
         raise StoreUnavailable(str(error)) from error
     except DBAPIError as error:
         if error.connection_invalidated:
