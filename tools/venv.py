@@ -19,8 +19,8 @@ def is_usable() -> bool:
     """Tell whether .venv is there, runs, and was not moved from another folder."""
     if not PYTHON.exists():
         return False
-    show = [PYTHON, "-c", "import sys, pip; print(sys.prefix)"]
-    result = subprocess.run(show, capture_output=True, text=True, check=False)
+    show = "import sys, pip; print(sys.prefix)"
+    result = subprocess.run([PYTHON, "-c", show], capture_output=True, text=True, check=False)
     return result.returncode == 0 and Path(result.stdout.strip()).resolve() == VENV
 
 
@@ -32,7 +32,7 @@ def run(message: str, *command: object) -> None:
 
 
 def main(groups: list[str]) -> None:
-    if sys.version_info < (3, 10):
+    if sys.version_info < (3, 10):  # noqa: UP036
         sys.exit(f"Python 3.10 or later is needed, this is {sys.version.split()[0]}: PYTHON=...?")
     if not is_usable():
         try:

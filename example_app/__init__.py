@@ -1,0 +1,94 @@
+"""An application that embeds Flask-ImageMeta twice: read this file to learn how.
+
+``/v1`` serves images from a database, ``/firmware/v1`` firmware from a dictionary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, request
+from flask_sqlalchemy import SQLAlchemy
+from marshmallow import fields
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from flask_imagemeta import Identity, ImageMeta, ImageMetaSchema, ImageMixin
+from flask_imagemeta.stores import ModelStore
+
+from .seed import FIRMWARE, IMAGES, TOKENS
+
+
+class Base(DeclarativeBase):
+    """The base class of the models."""
+
+
+db = SQLAlchemy(model_class=Base)
+if TYPE_CHECKING:
+    Model = Base  # type checkers cannot follow db.Model
+else:
+    Model = db.Model
+
+
+# 1. The model: the mixin has the columns, here with two more for images that are shared.
+class Image(ImageMixin, Model):
+    """An image, with its visibility and the projects it is shared with."""
+
+    visibility: Mapped[str | None] = mapped_column(String(9))
+    members: Mapped[list[Member]] = relationship()
+
+
+class Member(Model):
+    """A project that an image is shared with."""
+
+    image_id: Mapped[str] = mapped_column(ForeignKey("image.id"), primary_key=True)
+    member: Mapped[str] = mapped_column(String(255), primary_key=True)
+
+
+# 2. The extension, with the model as its image store, mounted at /v1.
+imagemeta = ImageMeta(lookup=ModelStore(Image))
+
+
+# 3. Who asks: here a token names the caller, so a private image is a 404 for all but its owner.
+@imagemeta.identity
+def caller() -> Identity | None:
+    """Return the identity that the demo knows for the request's token, or None."""
+    return TOKENS.get(request.headers.get("X-Auth-Token", ""))
+
+
+# 4. A second mount, of another kind of image: its own names, one more field, a plain lookup.
+class FirmwareSchema(ImageMetaSchema):
+    """An image's fields and a release, sent as X-Firmware-Meta-*."""
+
+    prefix = "X-Firmware-Meta-"
+    release = fields.String()
+
+
+firmware = ImageMeta(name="firmware", schema=FirmwareSchema, lookup=FIRMWARE.get)
+
+
+def create_app(config: Mapping[str, Any] | None = None) -> Flask:
+    """Return the application, its database made and filled where there is none yet.
+
+    :param config: Flask configuration that wins over the defaults here.
+    """
+    app = Flask(__name__)
+    app.config.update(
+        SQLALCHEMY_DATABASE_URI="sqlite:///images.sqlite",  # in the instance folder
+        FIRMWARE_URL_PREFIX="/firmware/v1",
+    )
+    app.config.from_mapping(config or {})
+    db.init_app(app)
+    imagemeta.init_app(app)
+    firmware.init_app(app)
+    with app.app_context():
+        db.create_all()
+        if db.session.scalar(db.select(Image).limit(1)) is None:
+            db.session.add_all(_make_image(**image) for image in IMAGES)
+            db.session.commit()
+    return app
+
+
+def _make_image(members: list[str] | None = None, **columns: Any) -> Image:
+    return Image(**columns, members=[Member(member=member) for member in members or []])
