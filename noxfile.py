@@ -1,0 +1,51 @@
+"""The longer checks: other Pythons, the lowest versions, the built wheel.
+
+``make check`` runs them all; ``make check ARGS="-s lowest"`` runs one.
+"""
+
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_existing_virtualenvs = True
+
+ROOT = Path(__file__).parent
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+TEST = nox.project.dependency_groups(PYPROJECT, "test")
+# Of what the declared dependencies bring along and this package imports, too.
+LOWEST_OF_OTHERS = ["blinker==1.7.0", "sqlalchemy==2.0.23", "werkzeug==3.0.1"]
+
+
+@nox.session(python=["3.10", "3.11", "3.12", "3.13"])
+def tests(session: nox.Session) -> None:
+    """Run the suite on every Python that is present, with today's releases."""
+    session.install("-e", ".", *TEST)
+    session.run("pytest", "-q", "-m", "not slow and not browser", *session.posargs)
+
+
+@nox.session(python="3.10")
+def lowest(session: nox.Session) -> None:
+    """Run the core of the suite with the lowest versions that are declared."""
+    declared = [line.replace(">=", "==") for line in PYPROJECT["project"]["dependencies"]]
+    session.install("-e", ".", *TEST)
+    session.install(*declared, *LOWEST_OF_OTHERS)
+    session.run("pytest", "-q", "-m", "core", *session.posargs)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Run the core of the suite on the built wheel, with the source folder out of reach."""
+    session.install("build", *TEST)
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(dist), str(ROOT), silent=True)
+    session.install("--force-reinstall", "--no-deps", *map(str, dist.glob("*.whl")))
+    away = dist.parent / "away"
+    shutil.rmtree(away, ignore_errors=True)
+    shutil.copytree(ROOT / "tests", away / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", away)
+    with session.chdir(away):
+        session.run("pytest", "-q", "-m", "core", *session.posargs)

@@ -1,0 +1,105 @@
+"""The demo, by its real command, in a fresh copy of the tree."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from .needs import needs
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = "/v1/images/03bc0a8b-659c-4de9-b6bd-13c6e86e6455"
+NOT_COPIED = shutil.ignore_patterns(
+    ".*_cache", ".cov*", ".git", ".hypothesis", ".nox", ".venv*", "__pycache__", "instance"
+)
+# The documented answer of the documented example, in the letter case it is documented in.
+DOCUMENTED = {
+    "X-Image-Meta-Checksum": "8a40c862b5735975d82605c1dd395796",
+    "X-Image-Meta-Container_format": "aki",
+    "X-Image-Meta-Created_at": "2016-01-06T03:22:20.000000",
+    "X-Image-Meta-Deleted": "False",
+    "X-Image-Meta-Disk_format": "aki",
+    "X-Image-Meta-Id": "03bc0a8b-659c-4de9-b6bd-13c6e86e6455",
+    "X-Image-Meta-Is_public": "True",
+    "X-Image-Meta-Min_disk": "0",
+    "X-Image-Meta-Min_ram": "0",
+    "X-Image-Meta-Name": "cirros-0.3.4-x86_64-uec-kernel",
+    "X-Image-Meta-Owner": "13cc6052265b41529e2fd0fc461fa8ef",
+    "X-Image-Meta-Protected": "False",
+    "X-Image-Meta-Size": "4979632",
+    "X-Image-Meta-Status": "deactivated",
+    "X-Image-Meta-Updated_at": "2016-02-25T03:02:05.000000",
+}
+
+
+@contextmanager
+def demo(folder: Path) -> Iterator[int]:
+    """Run ``make demo`` in a folder, named from elsewhere, and yield the port it printed."""
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "VIRTUAL_ENV"))}
+    process = subprocess.Popen(
+        ["make", "-f", str(folder / "Makefile"), "demo", "PORT=0"],
+        cwd=folder.parent,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout
+    said: list[str] = []
+    try:
+        for line in process.stdout:
+            said.append(line)
+            if address := re.search(r"curl -I http://127\.0\.0\.1:(\d+)" + EXAMPLE, line):
+                yield int(address[1])
+                return
+        if "pip install" in said[-1]:
+            needs("a package registry that pip reaches")
+        pytest.fail("".join(said))
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.communicate(timeout=30)
+
+
+def head(port: int, path: str) -> http.client.HTTPResponse:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("HEAD", path)
+    response = connection.getresponse()
+    assert response.read() == b""
+    connection.close()
+    return response
+
+
+def test_demo_answers_with_the_documented_example(tmp_path: Path) -> None:
+    """A fresh copy, in a folder with a space, sets itself up and answers as documented, twice."""
+    if shutil.which("make") is None:
+        needs("make")
+    folder = tmp_path / "a fresh copy"
+    shutil.copytree(ROOT, folder, ignore=NOT_COPIED)
+
+    with demo(folder) as port:
+        first = head(port, EXAMPLE)
+    database = folder / "instance" / "images.sqlite"
+    filled = database.read_bytes()
+    with demo(folder) as port:
+        second = head(port, EXAMPLE)
+
+    for answer in (first, second):
+        headers = answer.getheaders()
+        assert answer.status == 200
+        assert {k: v for k, v in headers if k.startswith("X-Image-Meta-")} == DOCUMENTED
+        assert {"ETag", "Last-Modified", "Cache-Control", "Vary"} <= {name for name, _ in headers}
+        assert answer.headers["Content-Length"] == "0"
+        assert re.fullmatch(r"req-[0-9a-f-]{36}", answer.headers["X-Openstack-Request-Id"])
+    assert first.headers["X-Openstack-Request-Id"] != second.headers["X-Openstack-Request-Id"]
+    assert database.read_bytes() == filled
