@@ -42,10 +42,15 @@ def wheel(session: nox.Session) -> None:
     dist = Path(session.create_tmp()) / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     session.run("python", "-m", "build", "--outdir", str(dist), str(ROOT), silent=True)
-    session.install("--force-reinstall", "--no-deps", *map(str, dist.glob("*.whl")))
+    built = list(map(str, dist.glob("*.whl")))
+    session.install(*built)
+    session.install("--force-reinstall", "--no-deps", *built)
     away = dist.parent / "away"
     shutil.rmtree(away, ignore_errors=True)
-    shutil.copytree(ROOT / "tests", away / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("tests", "example_app"):
+        shutil.copytree(
+            ROOT / folder, away / folder, ignore=shutil.ignore_patterns("__pycache__")
+        )
     shutil.copy(ROOT / "pyproject.toml", away)
     with session.chdir(away):
         session.run("pytest", "-q", "-m", "core", *session.posargs)
