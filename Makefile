@@ -26,7 +26,7 @@ format:
 	@$(setup) lint && $(run) -m ruff check --fix . ; $(run) -m ruff format .
 
 types:
-	@$(setup) test typing && $(run) -m mypy && $(run) -m pyright --verifytypes flask_imagemeta --ignoreexternal
+	@$(setup) test typing && $(run) -m mypy
 
 check: lint types
 	@$(setup) check && $(run) -m nox $(ARGS)

@@ -14,6 +14,7 @@ nox.options.reuse_existing_virtualenvs = True
 
 ROOT = Path(__file__).parent
 PYPROJECT = nox.project.load_toml("pyproject.toml")
+TYPING = nox.project.dependency_groups(PYPROJECT, "typing")
 TEST = nox.project.dependency_groups(PYPROJECT, "test")
 # Of what the declared dependencies bring along and this package imports, too.
 LOWEST_OF_OTHERS = ["blinker==1.7.0", "sqlalchemy==2.0.23", "werkzeug==3.0.1"]
@@ -37,8 +38,8 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """Run the core of the suite on the built wheel, with the source folder out of reach."""
-    session.install("build", *TEST)
+    """Check the built wheel, with the source folder out of reach: the suite's core, the types."""
+    session.install("build", *TEST, *TYPING)
     dist = Path(session.create_tmp()) / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     session.run("python", "-m", "build", "--outdir", str(dist), str(ROOT), silent=True)
@@ -54,3 +55,4 @@ def wheel(session: nox.Session) -> None:
     shutil.copy(ROOT / "pyproject.toml", away)
     with session.chdir(away):
         session.run("pytest", "-q", "-m", "core", *session.posargs)
+        session.run("pyright", "--verifytypes", "flask_imagemeta", "--ignoreexternal")
