@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, request
@@ -17,6 +17,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from flask_imagemeta import Identity, ImageMeta, ImageMetaSchema, ImageMixin
 from flask_imagemeta.stores import ModelStore
 
+from .page import Mount, make_page
 from .seed import FIRMWARE, IMAGES, TOKENS
 
 
@@ -82,12 +83,23 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     db.init_app(app)
     imagemeta.init_app(app)
     firmware.init_app(app)
+    app.register_blueprint(
+        make_page(
+            Mount("Images", "imagemeta", ImageMetaSchema, _list_images),
+            Mount("Firmware", "firmware", FirmwareSchema, FIRMWARE.values),
+        )
+    )
     with app.app_context():
         db.create_all()
         if db.session.scalar(db.select(Image).limit(1)) is None:
             db.session.add_all(_make_image(**image) for image in IMAGES)
             db.session.commit()
     return app
+
+
+def _list_images() -> Iterable[Image]:
+    """Return the images that the demo page lists, a hundred at most."""
+    return db.session.scalars(db.select(Image).order_by(Image.created_at, Image.id).limit(100))
 
 
 def _make_image(members: list[str] | None = None, **columns: Any) -> Image:
