@@ -56,5 +56,7 @@ def page(context: BrowserContext, origin: str) -> Page:
     page = context.new_page()
     page.goto(origin)
     page.locator("#http dt").first.wait_for()
-    page.wait_for_function("[...document.querySelectorAll('td.answer')].every((td) => td.innerText)")
+    page.wait_for_function(
+        "[...document.querySelectorAll('td.answer')].every((td) => td.innerText)"
+    )
     return page
