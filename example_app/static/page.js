@@ -28,7 +28,7 @@ function callerHeaders() {
   return token ? { "X-Auth-Token": token } : {};
 }
 
-// Without "no-store" the browser's own cache would answer, and turn a 304 into a 200.
+// "no-store": what is shown is the server's answer, never one from the browser's cache.
 function sendHead(url, headers) {
   return fetch(url, { method: "HEAD", headers, cache: "no-store" });
 }

@@ -57,6 +57,18 @@ def test_headers_are_readable(dashboard):
         assert ask(dashboard, api) == [200, "CirrOS, kleinste Größe", "cirros", True]
 
 
+def test_repeat_is_304(dashboard):
+    """A page of another origin that sends the ETag as If-None-Match sees the 304."""
+    repeat = """async (url) => {
+      const headers = { "X-Auth-Token": "secret" };
+      const first = await fetch(url, { method: "HEAD", headers, cache: "no-store" });
+      headers["If-None-Match"] = first.headers.get("ETag");
+      return (await fetch(url, { method: "HEAD", headers, cache: "no-store" })).status;
+    }"""
+    with serve(run_guide(dashboard)["app"]) as api:
+        assert dashboard.evaluate(repeat, f"{api}/v1/images/cirros") == 304
+
+
 def test_with_cookies(dashboard):
     """With credentials, the headers that the guide lists by name are readable."""
     code = blocks("js").replace('method: "HEAD",', 'method: "HEAD", credentials: "include",')
