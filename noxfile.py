@@ -49,9 +49,7 @@ def wheel(session: nox.Session) -> None:
     away = dist.parent / "away"
     shutil.rmtree(away, ignore_errors=True)
     for folder in ("tests", "example_app"):
-        shutil.copytree(
-            ROOT / folder, away / folder, ignore=shutil.ignore_patterns("__pycache__")
-        )
+        shutil.copytree(ROOT / folder, away / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", away)
     with session.chdir(away):
         session.run("pytest", "-q", "-m", "core", *session.posargs)
