@@ -87,6 +87,7 @@ def make_blueprint(state: State) -> Blueprint:
 
             if is_deleted(image):
                 headers = select_properties(headers, lambda name: False)
+                headers.pop(OMITTED, None)  # none is shown, so none is missing
             elif (show := hooks.show_property) is not None:
                 headers = select_properties(headers, lambda name: show(name, identity))
             headers, omitted = limits.fit(headers)
