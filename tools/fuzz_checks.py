@@ -162,9 +162,9 @@ class Target:
             return
         for name in candidates.keys() - shown.keys():
             most = len(PROPERTY) + len(name) + max(len(v) for _, v in candidates[name]) + 4
-            encoded = 2 * sum(not chr(byte).isalnum() for byte in name)
+            encoded = 2 * sum(byte >= 0x80 or not chr(byte).isalnum() for byte in name)
             room = self.max_bytes - size - len(OMITTED) - 100
-            expect(most + encoded > room, f"{name!r} left out, with {room} bytes of room")
+            expect(most + encoded > room, f"{name[:50]!r} left out, with {room} bytes of room")
 
 
 def parse(raw: bytes) -> Answer:
