@@ -8,16 +8,10 @@ from typing import Any
 import pytest
 from flask import Flask
 from marshmallow import fields
+from openapi_spec_validator import validate
 
 from flask_imagemeta import ImageMeta, ImageMetaSchema
-from tests.needs import needs
-
-try:
-    from openapi_spec_validator import validate
-
-    from flask_imagemeta.openapi import describe
-except ImportError as error:
-    needs(str(error))
+from flask_imagemeta.openapi import describe
 
 
 class FirmwareSchema(ImageMetaSchema):
