@@ -58,15 +58,15 @@ def may_see(image: Any, identity: Identity | None) -> bool:
         return False
     owner = read_field(image, "owner")
     visibility = read_field(image, "visibility")
-    if owner is None or visibility in ("public", "community"):
+    if owner is None or _one_of(visibility, ("public", "community")):
         return True
     if _one_of(read_field(image, "is_public"), fields.Boolean.truthy):
         return True
     if identity is None or identity.project_id is None:
         return False
-    if owner == identity.project_id:
+    if _one_of(owner, (identity.project_id,)):
         return True
-    if visibility is not None and visibility != "shared":
+    if visibility is not None and not _one_of(visibility, ("shared",)):
         return False
     return _has_member(image, identity.project_id)
 
@@ -104,5 +104,5 @@ def _has_member(image: Any, project_id: str) -> bool:
 def _one_of(value: Any, words: Iterable[Any]) -> bool:
     try:
         return value in words
-    except TypeError:  # not hashable, so no word
+    except Exception:  # not hashable, or not to be compared: so no word
         return False

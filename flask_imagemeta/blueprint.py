@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -87,6 +87,7 @@ def make_blueprint(state: State) -> Blueprint:
 
             if is_deleted(image):
                 headers = select_properties(headers, lambda name: False)
+                headers.pop(OMITTED, None)  # none is shown, so none is missing
             elif (show := hooks.show_property) is not None:
                 headers = select_properties(headers, lambda name: show(name, identity))
             headers, omitted = limits.fit(headers)
@@ -109,7 +110,8 @@ def make_blueprint(state: State) -> Blueprint:
             logger.error("%s: image %s: cannot be sent: %s", request_id, describe(image_id), error)
             return respond(500, request_id)
         except HTTPException as error:  # a hook's own answer, such as abort(401)
-            return respond(error.code or 500, request_id, as_headers(error))
+            answer = error.get_response(request.environ)
+            return respond(answer.status_code, request_id, without_content(answer.headers))
 
         etag = digest(headers)
         status = evaluate(request, etag, last_modified)
@@ -202,10 +204,9 @@ def as_last_modified(updated_at: str | None) -> datetime | None:
     return min(time, datetime.now(timezone.utc).replace(microsecond=0))
 
 
-def as_headers(error: HTTPException) -> Headers:
-    """Return the headers of an HTTP error that hold without its body, such as WWW-Authenticate."""
-    response = error.get_response(request.environ)
-    return {k: v for k, v in response.headers if not k.lower().startswith("content-")}
+def without_content(headers: Iterable[tuple[str, str]]) -> Headers:
+    """Return the headers that hold without the body they came with, such as WWW-Authenticate."""
+    return {name: value for name, value in headers if not name.lower().startswith("content-")}
 
 
 def send(signal: NamedSignal, image_id: str, identity: Identity | None) -> None:

@@ -97,9 +97,9 @@ class Timestamp(fields.NaiveDateTime):
             value = self.deserialize(value)
         if not isinstance(value, datetime):
             raise TypeError("not a date and time")
-        if value.tzinfo is not None:
-            value = value.astimezone(timezone.utc).replace(tzinfo=None)
-        return str(value.isoformat(timespec="microseconds"))
+        if value.utcoffset() is not None:  # a zone without an offset counts as none
+            value = value.astimezone(timezone.utc)
+        return str(value.replace(tzinfo=None).isoformat(timespec="microseconds"))
 
 
 class Properties(fields.Dict):

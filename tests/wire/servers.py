@@ -1,0 +1,121 @@
+"""The servers under test, each started as its users start it, on a free loopback port."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from tests.needs import needs
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 30  # seconds, for a server to start and for one answer, on a busy machine
+
+GUNICORN = ("-m", "gunicorn", "--bind", "127.0.0.1:{port}", "--no-control-socket")
+COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "gunicorn-sync": ("gunicorn", (*GUNICORN, "tests.wire.wsgi")),
+    "gunicorn-gthread": ("gunicorn", (*GUNICORN, "--threads", "2", "tests.wire.wsgi")),
+    "uwsgi": (
+        "pyuwsgi",
+        (
+            *("-c", "import sys, pyuwsgi; sys.exit(pyuwsgi.run())", "--die-on-term", "--master"),
+            *("--http11-socket", "127.0.0.1:{port}", "--module", "tests.wire.wsgi"),
+            *("--buffer-size", "16384", "--socket-timeout", "1"),
+        ),
+    ),
+    "waitress": (
+        "waitress",
+        ("-m", "waitress", "--listen", "127.0.0.1:{port}", "tests.wire.wsgi:application"),
+    ),
+    "werkzeug": ("werkzeug", ("-m", "tests.wire.serve_werkzeug", "{port}")),
+}
+# The others close after each answer, and say so.
+KEEPS_ALIVE = ("gunicorn-gthread", "uwsgi", "waitress")
+PIPELINES = ("gunicorn-gthread", "waitress")  # uWSGI answers the first request of several
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server.
+
+    :param log: The file with all that it and the application wrote.
+    """
+
+    name: str
+    port: int
+    log: Path
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+
+    def send(self, request: bytes) -> bytes:
+        """Send raw bytes on a connection of their own and return all that comes until it ends."""
+        with self.connect() as connection:
+            connection.sendall(request)
+            answer = read_head(connection)
+            connection.shutdown(socket.SHUT_WR)  # uWSGI keeps alive, whatever Connection says
+            return answer + b"".join(iter(lambda: connection.recv(65536), b""))
+
+    def head(self, path: str, *lines: str, version: str = "1.1", method: str = "HEAD") -> bytes:
+        """Return the whole raw answer to a HEAD request with these header lines."""
+        head = [f"{method} {path} HTTP/{version}", "Host: localhost", "Connection: close", *lines]
+        return self.send("".join(f"{line}\r\n" for line in (*head, "")).encode())
+
+
+def read_head(connection: socket.socket) -> bytes:
+    """Return what comes up to and with the first empty line, or the connection's end."""
+    answer = b""
+    while b"\r\n\r\n" not in answer and (chunk := connection.recv(1)):
+        answer += chunk
+    return answer
+
+
+@contextmanager
+def running(name: str, folder: Path) -> Iterator[Server]:
+    """Run one of the servers, its database and log in a folder."""
+    module, arguments = COMMANDS[name]
+    if find_spec(module) is None:
+        needs(f"{module}, to serve with {name}")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environ = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "WIRE_DATABASE_URI": f"sqlite:///{folder / 'images.sqlite'}",
+    }
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, *(argument.format(port=port) for argument in arguments)],
+            cwd=folder,
+            env=environ,
+            stdout=output,
+            stderr=output,
+        )
+    server = Server(name, port, log)
+    try:
+        wait_for(server, process)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def wait_for(server: Server, process: subprocess.Popen[bytes]) -> None:
+    """Return as soon as the server answers."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if server.head("/odd/v1/images/plain").startswith(b"HTTP/1.1 200"):
+                return
+        except OSError:  # noqa: PERF203
+            time.sleep(0.02)
+    raise AssertionError(f"{server.name} does not serve:\n{server.log.read_text()}")
