@@ -32,9 +32,9 @@ class ModelStore:
     """A lookup in a Flask-SQLAlchemy model: ``ImageMeta(lookup=ModelStore(Image))``.
 
     The model has the attribute ``id`` (text, integer or UUID) and any of the fields' names,
-    as with `ImageMixin`. Its columns are read in one statement, without loading entities and
-    without columns that are deferred; the image is a mapping of their names. ``properties``
-    is a JSON column, or a relationship to rows with ``name`` and ``value`` (read in the same
+    as with `flask_imagemeta.ImageMixin`. Its columns are read in one statement, without loading
+    entities and without columns that are deferred; the image is a mapping of their names.
+    ``properties`` is a JSON column, or a relationship to rows with ``name`` and ``value`` (read in the same
     statement); ``members`` is a JSON column, or a relationship to rows with ``member`` (read
     only when the answer depends on them). Rows of either that have a true ``deleted`` do not
     count.
