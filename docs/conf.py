@@ -10,7 +10,6 @@ extensions = ["myst_parser", "sphinx.ext.autodoc"]
 html_theme = "furo"
 html_title = f"{project} {version}"
 exclude_patterns = ["_build"]
-suppress_warnings = ["toc.empty_glob"]
 
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
@@ -21,4 +20,5 @@ autodoc_class_signature = "separated"
 # Other projects' names, which only their own documentation could resolve.
 nitpick_ignore_regex = [
     ("py:.*", r"(blinker|collections|datetime|flask|marshmallow|sqlalchemy|werkzeug)\..*"),
+    ("py:class", r"flask_imagemeta\.extension\.\w+Hook"),  # type variables of the decorators
 ]
