@@ -6,6 +6,7 @@ import re
 import sys
 from ast import literal_eval
 
+import pytest
 from flask import Flask
 
 import flask_imagemeta
@@ -79,3 +80,10 @@ def test_the_changelog_has_this_version() -> None:
     newest = re.search(r"(?m)^## (\S+)", read("CHANGELOG.md"))
     assert newest
     assert newest[1] == flask_imagemeta.__version__
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_of_the_root_pages_lead_somewhere(page: str) -> None:
+    """Each relative link on a page that Sphinx does not check leads to a file."""
+    links = re.findall(r"\]\(([^)#:]+)\)", read(page))
+    assert [link for link in links if not (ROOT / link).exists()] == []
