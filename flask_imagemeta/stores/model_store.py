@@ -32,12 +32,12 @@ class ModelStore:
     """A lookup in a Flask-SQLAlchemy model: ``ImageMeta(lookup=ModelStore(Image))``.
 
     The model has the attribute ``id`` (text, integer or UUID) and any of the fields' names,
-    as with `ImageMixin`. Its columns are read in one statement, without loading entities and
-    without columns that are deferred; the image is a mapping of their names. ``properties``
-    is a JSON column, or a relationship to rows with ``name`` and ``value`` (read in the same
-    statement); ``members`` is a JSON column, or a relationship to rows with ``member`` (read
-    only when the answer depends on them). Rows of either that have a true ``deleted`` do not
-    count.
+    as with `flask_imagemeta.ImageMixin`. Its columns are read in one statement, without loading
+    entities and without columns that are deferred; the image is a mapping of their names.
+    ``properties`` is a JSON column, or a relationship to rows with ``name`` and ``value`` (read
+    in the same statement); ``members`` is a JSON column, or a relationship to rows with
+    ``member`` (read only when the answer depends on them). Rows of either that have a true
+    ``deleted`` do not count.
 
     :param model: The model class, bound to the application's Flask-SQLAlchemy by its bind key.
     :param entities: Load the model's entities, for a schema that reads Python properties or
