@@ -48,7 +48,6 @@ def make_engine(database: str | URL, timeouts: Timeouts, pool_size: int) -> Engi
         url,
         connect_args=connect_args,
         isolation_level="AUTOCOMMIT",
-        skip_autocommit_rollback=True,
         max_overflow=0,
         pool_size=pool_size,
         pool_timeout=timeouts.pool,
@@ -101,6 +100,10 @@ def _mysql(url: URL, timeouts: Timeouts) -> _Configured:
     }
 
     def prepare(engine: Engine) -> None:
+        # Nothing to undo in autocommit mode; PyMySQL would ask the server to all the same.
+        # SQLAlchemy has skip_autocommit_rollback for that, but only since 2.0.43.
+        engine.dialect.do_rollback = lambda connection: None  # type: ignore[assignment,method-assign]
+
         @event.listens_for(engine, "connect")
         def set_up(connection: Any, record: Any) -> None:
             if engine.dialect.is_mariadb:  # type: ignore[attr-defined]

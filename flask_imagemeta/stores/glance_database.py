@@ -152,7 +152,8 @@ class GlanceDatabase:
         # MariaDB compares without case; an id has to be the same to the letter.
         if not rows or rows[0].id != image_id:
             return None
-        properties = {row[-2]: row[-1] for row in rows if row[-2] not in _NO_PROPERTY}
+        pairs = (row[len(_FIELDS) :] for row in rows)
+        properties = {name: value for name, value in pairs if name not in _NO_PROPERTY}
         return ImageRecord(
             **dict(zip(_FIELDS, rows[0], strict=False)),
             properties=MappingProxyType(properties),
