@@ -10,7 +10,7 @@ from flask import request
 from marshmallow import fields
 
 from .exceptions import InvalidImage
-from .image import ANSWERS, read_field
+from .image import ANSWERS, ImageRecord, read_field
 from .wire import from_value
 
 
@@ -48,11 +48,14 @@ def may_see(image: Any, identity: Identity | None) -> bool:
 
     An admin sees everything. Anybody else sees what is not deleted and has no owner, or is
     public, or is open to the community, or belongs to the caller's own project, or is shared
-    with it, whatever the state of that membership. Projects compare exactly.
+    with it, whatever the state of that membership. Projects compare exactly. An `ImageRecord`
+    with ``access_granted`` is for whoever the store gave it to.
 
     :raises InvalidImage: when the host's object fails while it is read.
     """
     if identity is not None and identity.is_admin:
+        return True
+    if isinstance(image, ImageRecord) and image.access_granted:
         return True
     if is_deleted(image):
         return False

@@ -25,7 +25,9 @@ class ImageRecord:
     """An image as a ready-made store hands it out; immutable.
 
     Sizes are in bytes, min_disk in GiB, min_ram in MiB, timestamps in UTC without a zone.
-    None means what it means in the Image API: unknown, or not yet set.
+    None means what it means in the Image API: unknown, or not yet set. ``access_granted``
+    says that the store was asked in the caller's own name and showed the image: then no other
+    rule of access applies.
     """
 
     id: str
@@ -47,6 +49,7 @@ class ImageRecord:
     visibility: str | None = None
     properties: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     members: Iterable[str] = ()
+    access_granted: bool = False
 
     @property
     def is_public(self) -> bool:

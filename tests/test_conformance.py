@@ -7,7 +7,8 @@ instead and why. A case that differs for any other reason fails.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -193,11 +194,11 @@ def as_model(record: dict[str, Any]) -> Image:
     return Image(is_public=record["visibility"] == "public", **columns)
 
 
-@pytest.fixture(scope="module")
-def recorded_app() -> Iterator[Flask]:
-    """An application over a database with the recorded images."""
+@contextmanager
+def make_app(url: str, records: Iterable[dict[str, Any]]) -> Iterator[Flask]:
+    """Yield an application over an empty database, filled with recorded images."""
     app = Flask(__name__)
-    app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
     db.init_app(app)
     store = ModelStore(Image)
 
@@ -213,10 +214,17 @@ def recorded_app() -> Iterator[Flask]:
     ImageMeta(app, lookup=lookup, identity=identity)
     with app.app_context():
         db.create_all()
-        db.session.add_all(map(as_model, RECORDED["images"].values()))
+        db.session.add_all(map(as_model, records))
         db.session.commit()
         yield app
+        db.session.remove()
         db.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def recorded_app() -> Iterator[Flask]:
+    with make_app("sqlite://", RECORDED["images"].values()) as app:
+        yield app
 
 
 def ask(app: Flask, case: dict[str, Any]) -> tuple[int, dict[str, str]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from flask import current_app
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError as PoolTimeout
 
 from ..exceptions import StoreUnavailable
@@ -28,17 +30,14 @@ def store_errors() -> Iterator[None]:
         raise
 
 
-class LazyMembers(Iterable[str]):
-    """The project ids that an image is shared with, fetched only when an answer depends on them.
+def host_sqlalchemy() -> Any:
+    """Return the current application's Flask-SQLAlchemy.
 
-    :param fetch: Returns the members that may equal the given project id, or all for None.
+    :raises RuntimeError: when the application has none.
     """
-
-    def __init__(self, fetch: Callable[[str | None], Iterable[str]]) -> None:
-        self._fetch = fetch
-
-    def __contains__(self, project_id: object) -> bool:
-        return isinstance(project_id, str) and project_id in self._fetch(project_id)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._fetch(None))
+    extension = current_app.extensions.get("sqlalchemy")
+    if extension is None:
+        raise RuntimeError(
+            "This application has no Flask-SQLAlchemy. Did you forget db.init_app(app)?"
+        )
+    return extension

@@ -8,14 +8,14 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from flask import current_app
 from sqlalchemy import Select, bindparam, false, inspect, select
 from sqlalchemy.orm import Mapper, Session
 
 from ..image import ImageRecord
-from .database import LazyMembers, store_errors
+from .database import host_sqlalchemy, store_errors
+from .lazy import LazyMembers
 
-_FIELDS = {field.name for field in fields(ImageRecord)} | {"is_public"}
+_FIELDS = {field.name for field in fields(ImageRecord)} - {"access_granted"} | {"is_public"}
 _MAX_INTEGER = 2**63 - 1  # of the widest integer column
 
 
@@ -177,10 +177,5 @@ def _member_fetcher(
 
 
 def _session() -> Session:
-    extension = current_app.extensions.get("sqlalchemy")
-    if extension is None:
-        raise RuntimeError(
-            "This application has no Flask-SQLAlchemy. Did you forget db.init_app(app)?"
-        )
-    session: Session = extension.session()
+    session: Session = host_sqlalchemy().session()
     return session
