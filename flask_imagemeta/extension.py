@@ -55,6 +55,11 @@ class State:
             show_property=ready.get("show_property"),
         )
 
+    @property
+    def store(self) -> Hook | None:
+        """The lookup as the host set it, which may have methods of a store; None without one."""
+        return (self._owner._settle() | self.config.hooks).get("lookup")
+
     def _callable(self, hook: Hook) -> Hook:
         # An object whose __call__ is a coroutine function does not look like one itself.
         if not iscoroutinefunction(hook) and iscoroutinefunction(hook.__call__):  # type: ignore[operator]
