@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from flask import current_app
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session, scoped_session
 
 from ..exceptions import StoreUnavailable
 
@@ -42,3 +44,25 @@ class LazyMembers(Iterable[str]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._fetch(None))
+
+
+def get_session() -> Session:
+    """Return the current application's Flask-SQLAlchemy session.
+
+    :raises RuntimeError: when the application has no Flask-SQLAlchemy.
+    """
+    return get_sessions()()
+
+
+def get_sessions() -> scoped_session[Session]:
+    """Return what holds the current application's sessions, and makes new ones.
+
+    :raises RuntimeError: when the application has no Flask-SQLAlchemy.
+    """
+    extension = current_app.extensions.get("sqlalchemy")
+    if extension is None:
+        raise RuntimeError(
+            "This application has no Flask-SQLAlchemy. Did you forget db.init_app(app)?"
+        )
+    sessions: scoped_session[Session] = extension.session
+    return sessions
