@@ -11,6 +11,7 @@ from flask import Flask
 
 from .access import Identity
 from .blueprint import make_blueprint
+from .cli import add_commands
 from .config import HOOKS, Config, Hook, read_config
 from .schema import HeaderSchema, ImageMetaSchema
 
@@ -123,7 +124,7 @@ class ImageMeta:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Mount the blueprint on an application and read its configuration.
+        """Mount the blueprint on an application, add its commands and read its configuration.
 
         The keys, here for an object with the default name, and their defaults:
 
@@ -155,6 +156,7 @@ class ImageMeta:
                     f"{state.config.url_prefix!r}. Set {self.name.upper()}_URL_PREFIX."
                 )
         app.register_blueprint(make_blueprint(state))
+        add_commands(app)
         states[self.name] = state
 
     def lookup(self, hook: LookupHook) -> LookupHook:
