@@ -47,18 +47,7 @@ def make_blueprint(state: State) -> Blueprint:
     updated_header = schema.header_of("updated_at")
     common = {"Cache-Control": config.cache_control, "Vary": config.vary}
     content = {"Content-Type": CONTENT_TYPE, "Content-Length": "0"}
-    limits = Limits(
-        schema,
-        config.max_headers,
-        config.max_header_bytes,
-        {
-            **content,
-            REQUEST_ID: new_request_id(),
-            "ETag": f'"{digest({})}"',
-            "Last-Modified": http_date(),
-            **common,
-        },
-    )
+    limits = make_limits(state)
 
     def show_image(image_id: str) -> Response:
         request_id = new_request_id()
@@ -166,6 +155,25 @@ def make_blueprint(state: State) -> Blueprint:
     blueprint.after_request(complete)
     blueprint.after_app_request(complete_405)
     return blueprint
+
+
+def make_limits(state: State) -> Limits:
+    """Return the room that one application's answers have for metadata."""
+    config = state.config
+    return Limits(
+        state.schema,
+        config.max_headers,
+        config.max_header_bytes,
+        {
+            "Content-Type": CONTENT_TYPE,
+            "Content-Length": "0",
+            REQUEST_ID: new_request_id(),
+            "ETag": f'"{digest({})}"',
+            "Last-Modified": http_date(),
+            "Cache-Control": config.cache_control,
+            "Vary": config.vary,
+        },
+    )
 
 
 def new_request_id() -> str:

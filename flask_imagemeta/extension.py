@@ -11,6 +11,7 @@ from flask import Flask
 
 from .access import Identity
 from .blueprint import make_blueprint
+from .cli import add_commands
 from .config import HOOKS, Config, Hook, read_config
 from .schema import HeaderSchema, ImageMetaSchema
 
@@ -54,6 +55,11 @@ class State:
             stored_size=ready.get("stored_size", lambda image: None),
             show_property=ready.get("show_property"),
         )
+
+    @property
+    def store(self) -> Hook | None:
+        """The lookup as the host set it, which may have methods of a store; None without one."""
+        return (self._owner._settle() | self.config.hooks).get("lookup")
 
     def _callable(self, hook: Hook) -> Hook:
         # An object whose __call__ is a coroutine function does not look like one itself.
@@ -118,7 +124,7 @@ class ImageMeta:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Mount the blueprint on an application and read its configuration.
+        """Mount the blueprint on an application, add its commands and read its configuration.
 
         The keys, here for an object with the default name, and their defaults:
 
@@ -150,6 +156,7 @@ class ImageMeta:
                     f"{state.config.url_prefix!r}. Set {self.name.upper()}_URL_PREFIX."
                 )
         app.register_blueprint(make_blueprint(state))
+        add_commands(app)
         states[self.name] = state
 
     def lookup(self, hook: LookupHook) -> LookupHook:

@@ -129,7 +129,7 @@ class Properties(fields.Dict):
             for name, value in properties.items()
             if value is not None
         ]
-        for name, value in sorted(named, key=_by_name):
+        for name, value in sorted(named, key=by_name):
             try:
                 text = value if type(value) is str else wire.as_any_text(value)
             except Exception as error:
@@ -138,10 +138,11 @@ class Properties(fields.Dict):
             yield f"{self.data_key}{wire.as_name(name)}", wire.as_value(text)
 
 
-def _by_name(item: tuple[str, Any]) -> tuple[str, bool, str]:
+def by_name(item: tuple[str, Any]) -> tuple[str, bool, str]:
+    """Sort properties, given as pairs: of names that become the same, the one sent comes first."""
     name = item[0]
     lower = name.lower()
     return lower, name != lower, name
 
 
-__all__ = ["Flag", "Properties", "PublicFlag", "Text", "Timestamp", "WholeNumber"]
+__all__ = ["Flag", "Properties", "PublicFlag", "Text", "Timestamp", "WholeNumber", "by_name"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import current_app
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
 
 from ..exceptions import StoreUnavailable
 
@@ -41,3 +42,30 @@ def host_sqlalchemy() -> Any:
             "This application has no Flask-SQLAlchemy. Did you forget db.init_app(app)?"
         )
     return extension
+
+
+def get_session() -> Session:
+    """Return the current application's Flask-SQLAlchemy session.
+
+    :raises RuntimeError: when the application has no Flask-SQLAlchemy.
+    """
+    session: Session = host_sqlalchemy().session()
+    return session
+
+
+@contextmanager
+def reading(session: Session) -> Iterator[None]:
+    """Read with a session, and end the transaction that this began, if it did.
+
+    Left to the end of the request, a connection that breaks in between would turn an answer
+    that is complete into an error of the server's.
+    """
+    began = not session.in_transaction()
+    try:
+        yield
+    finally:
+        if began:
+            try:
+                session.rollback()
+            except DBAPIError:
+                session.invalidate()

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cached_property
+from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, false, inspect, select
-from sqlalchemy.orm import Mapper, Session
+from sqlalchemy import Select, bindparam, false, func, inspect, select
+from sqlalchemy.orm import Mapper, Session, selectinload
 
 from ..image import ImageRecord
-from .database import host_sqlalchemy, store_errors
+from .database import get_session, host_sqlalchemy, reading, store_errors
+from .entity import Entity
 from .lazy import LazyMembers
+from .new_rows import make_row
 
 _FIELDS = {field.name for field in fields(ImageRecord)} - {"access_granted"} | {"is_public"}
 _MAX_INTEGER = 2**63 - 1  # of the widest integer column
+_PAGE = 500  # images read at once: SQLite takes 999 variables in a statement
 
 
 class _Plan(NamedTuple):
-    """The statement that finds an image, worked out from the model at the first lookup."""
+    """The statements that read images, worked out from the model at the first lookup."""
 
+    all_rows: Select[Any]
     statement: Select[Any]
     columns: tuple[str, ...]
     has_property_rows: bool
@@ -60,24 +65,91 @@ class ModelStore:
 
     def _find_columns(self, image_id: str, key: Any) -> dict[str, Any] | None:
         plan = self._plan
-        session = _session()
-        rows = session.execute(plan.statement, {"image_id": key}).all()
+        session = get_session()
+        with reading(session):
+            rows = session.execute(plan.statement, {"image_id": key}).all()
         # MariaDB compares without case; an id has to be the same to the letter.
         if not rows or str(rows[0].id) != image_id:
             return None
-        image = dict(zip(plan.columns, rows[0], strict=False))
-        if plan.has_property_rows:
-            image["properties"] = {row[-2]: row[-1] for row in rows if row[-2] is not None}
-        if plan.members is not None:
-            image["members"] = LazyMembers(_member_fetcher(session, plan.members, key))
-        return image
+        return _as_image(plan, session, rows)
 
     def _find_entity(self, image_id: str, key: Any) -> Any:
-        entity = _session().get(self._model, key)
+        entity = get_session().get(self._model, key)
         if entity is None or str(entity.id) != image_id:
             return None
-        related = self._mapper.relationships
-        return _Entity(entity) if {"properties", "members"} & set(related.keys()) else entity
+        return Entity(entity) if self._related_fields else entity
+
+    def count(self) -> int:
+        """Return how many images there are, deleted ones included."""
+        with store_errors():
+            return get_session().scalars(select(func.count()).select_from(self._model)).one()
+
+    def walk(self) -> Iterator[Any]:
+        """Yield every image, deleted ones included, in the order of their ids.
+
+        Each is what a lookup of its id returns. They are read a page at a time, so that a
+        store of any size takes the same memory, on every database and driver, and nobody
+        else waits for the walk to end.
+        """
+        id_column = self._model.id
+        pages = select(id_column).order_by(id_column).limit(_PAGE)
+        page = pages
+        while True:
+            with store_errors():
+                ids = get_session().scalars(page).all()
+                images = self._read(ids)
+            yield from images
+            if len(ids) < _PAGE:
+                return
+            page = pages.where(id_column > ids[-1])
+
+    def _read(self, ids: Sequence[Any]) -> list[Any]:
+        session, model = get_session(), self._model
+        if self._entities:
+            related = [selectinload(getattr(model, name)) for name in self._related_fields]
+            entities = select(model).where(model.id.in_(ids)).order_by(model.id).options(*related)
+            found = session.scalars(entities).all()
+            return [Entity(entity) for entity in found] if related else list(found)
+        plan = self._plan
+        rows = session.execute(plan.all_rows.where(model.id.in_(ids)).order_by(model.id))
+        by_id = groupby(rows, key=lambda row: row.id)
+        return [_as_image(plan, session, list(group)) for _, group in by_id]
+
+    def copies_of(self, checksum: str, size: int) -> list[str]:
+        """Return the ids of the images that hold the same data and are not deleted."""
+        model = self._model
+        same = select(model.id).where(model.checksum == checksum, model.size == size)
+        if "deleted" in self._mapper.column_attrs:
+            same = same.where(func.coalesce(model.deleted, false()) == false())
+        with store_errors():
+            return [str(image_id) for image_id in get_session().scalars(same.order_by(model.id))]
+
+    def add(self, images: Iterable[Mapping[str, Any]]) -> list[str]:
+        """Add images, all or none, in a transaction of their own, and return their ids.
+
+        Each image is a mapping of the fields' names; what is None or absent is left to the
+        model's defaults. A model that keeps ``is_public`` instead of ``visibility`` takes
+        public and private.
+
+        :raises ValueError: for what the model has no place for, naming it.
+        """
+        with (
+            store_errors(),
+            host_sqlalchemy().session.session_factory() as session,
+            session.begin(),
+        ):
+            rows = [make_row(self._mapper, self._checked(image)) for image in images]
+            session.add_all(rows)
+            session.flush()
+            return [str(row.id) for row in rows]
+
+    def _checked(self, image: Mapping[str, Any]) -> dict[str, Any]:
+        fields = {name: value for name, value in image.items() if value is not None}
+        if "id" in fields:
+            fields["id"] = self._as_key(str(fields["id"]))
+            if fields["id"] is None:
+                raise ValueError(f"{image['id']!r} cannot be an id of {self._model.__name__}")
+        return fields
 
     def _as_key(self, image_id: str) -> Any:
         """Return an id as the column's type, None where it cannot be one."""
@@ -99,6 +171,11 @@ class ModelStore:
         return mapper
 
     @cached_property
+    def _related_fields(self) -> list[str]:
+        related = self._mapper.relationships
+        return [name for name in ("properties", "members") if name in related]
+
+    @cached_property
     def _key_type(self) -> type[Any]:
         return self._mapper.column_attrs["id"].columns[0].type.python_type
 
@@ -113,7 +190,6 @@ class ModelStore:
                     f"statement cannot select it: ModelStore({model.__name__}, entities=True)?"
                 )
         statement = select(*(getattr(model, name).label(name) for name in columns))
-        statement = statement.where(model.id == bindparam("image_id"))
         has_property_rows = "properties" in mapper.relationships
         if has_property_rows:
             row = self._related("properties", "name", "value")
@@ -124,7 +200,8 @@ class ModelStore:
             row = self._related("members", "member")
             members = select(row.member).select_from(model).join(_alive(model.members, row))
             members = members.where(model.id == bindparam("image_id"))
-        return _Plan(statement, tuple(columns), has_property_rows, members)
+        one = statement.where(model.id == bindparam("image_id"))
+        return _Plan(statement, one, tuple(columns), has_property_rows, members)
 
     def _related(self, relationship: str, *columns: str) -> Any:
         target = self._mapper.relationships[relationship].mapper
@@ -137,24 +214,13 @@ class ModelStore:
         return target.class_
 
 
-class _Entity:
-    """An entity whose related rows read as the fields they stand for."""
-
-    def __init__(self, entity: Any) -> None:
-        self._entity = entity
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._entity, name)
-        if name == "properties":
-            return {row.name: row.value for row in _rows(value)}
-        if name == "members":
-            return [row.member for row in _rows(value)]
-        return value
-
-
-def _rows(related: Any) -> Iterable[Any]:
-    rows = related.values() if isinstance(related, Mapping) else related
-    return (row for row in rows if not getattr(row, "deleted", False))
+def _as_image(plan: _Plan, session: Session, rows: Sequence[Any]) -> dict[str, Any]:
+    image = dict(zip(plan.columns, rows[0], strict=False))
+    if plan.has_property_rows:
+        image["properties"] = {row[-2]: row[-1] for row in rows if row[-2] is not None}
+    if plan.members is not None:
+        image["members"] = LazyMembers(_member_fetcher(session, plan.members, image["id"]))
+    return image
 
 
 def _alive(relationship: Any, row: Any) -> Any:
@@ -170,12 +236,7 @@ def _member_fetcher(
 
     def fetch(project_id: str | None) -> list[str]:
         wanted = statement if project_id is None else statement.where(column == project_id)
-        with store_errors():
+        with store_errors(), reading(session):
             return list(session.scalars(wanted, {"image_id": key}))
 
     return fetch
-
-
-def _session() -> Session:
-    session: Session = host_sqlalchemy().session()
-    return session

@@ -1,0 +1,177 @@
+"""``flask imagemeta add``: register image files in the store."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from flask.cli import with_appcontext
+
+from ..exceptions import printable
+from .common import (
+    Trouble,
+    as_json,
+    get_state,
+    get_store,
+    has_terminal,
+    name_option,
+    store_troubles,
+)
+
+if TYPE_CHECKING:
+    from ..files import ImageFile
+
+_DISK_FORMATS = ("raw", "qcow2", "vhd", "vhdx", "vmdk", "vdi", "iso", "ploop", "aki", "ari", "ami")
+_CONTAINER_FORMATS = ("bare", "ovf", "ova", "docker", "aki", "ari", "ami")
+_LARGE = 67_108_864  # bytes: smaller files are read before a progress bar can be
+
+
+def _as_properties(
+    ctx: click.Context, param: click.Parameter, pairs: tuple[str, ...]
+) -> dict[str, str]:
+    properties: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not key or not equals:
+            raise click.BadParameter(f"{pair!r} is not of the form KEY=VALUE")
+        if key in properties:
+            raise click.BadParameter(f"{key!r} is given twice")
+        properties[key] = value
+    return properties
+
+
+@click.command("add", short_help="Register image files in the store.")
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@name_option
+@click.option("--id", "image_id", help="The image's id.  [default: made by the store]")
+@click.option("--image-name", help="The image's name.  [default: the file's]")
+@click.option(
+    "--disk-format", type=click.Choice(_DISK_FORMATS), help="[default: as found in the file]"
+)
+@click.option(
+    "--container-format", type=click.Choice(_CONTAINER_FORMATS), default="bare", show_default=True
+)
+@click.option("--owner", metavar="PROJECT", help="The project that owns the image.")
+@click.option(
+    "--visibility",
+    type=click.Choice(("public", "community", "shared", "private")),
+    help="Who may see an image that has an owner.  [default: as the model says]",
+)
+@click.option("--protected", is_flag=True, help="Mark the image as protected.")
+@click.option("--min-disk", type=click.IntRange(min=0), help="GiB of disk needed to boot.")
+@click.option("--min-ram", type=click.IntRange(min=0), help="MiB of memory needed to boot.")
+@click.option(
+    "--property",
+    "properties",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=_as_properties,
+    help="A property of the image; may be given more than once.",
+)
+@click.option("--again", is_flag=True, help="Add data that the store already has once more.")
+@click.option("--json", "is_json", is_flag=True, help="One JSON object for each image added.")
+@with_appcontext
+def command(
+    *,
+    files: tuple[Path, ...],
+    name: str,
+    image_id: str | None,
+    image_name: str | None,
+    disk_format: str | None,
+    again: bool,
+    is_json: bool,
+    **options: Any,
+) -> None:
+    """Register image files in the store: all of them, or none.
+
+    Size, MD5, virtual size and disk format are read from the files; the data stays where it
+    is. The options hold for every FILE.
+
+    Exit status: 0, or 2 when a file cannot be added, and none was.
+    """
+    if len(files) > 1 and (image_id or image_name):
+        raise click.UsageError("--id and --image-name are for a single FILE.")
+    store = get_store(get_state(name), "added to", "add", "copies_of")
+    found = [(path, _read(path)) for path in files]
+    if not again:
+        _refuse_copies(found, store)
+    images = []
+    for path, facts in found:
+        chosen = _choose_format(path, facts, disk_format)
+        image = {
+            "id": image_id,
+            "name": image_name or click.format_filename(path.name),
+            "status": "active",
+            "size": facts.size,
+            "checksum": facts.checksum,
+            "disk_format": chosen,
+            "virtual_size": facts.formats.get(chosen),
+        }
+        images.append(image | options)
+    with store_troubles():
+        try:
+            ids = store.add(images)
+        except ValueError as error:
+            raise Trouble(f"The store refuses: {printable(str(error))}") from error
+    for path, image, new_id in zip(files, images, ids, strict=True):
+        if is_json:
+            added = {key: value for key, value in image.items() if value is not None}
+            click.echo(as_json(added | {"id": new_id, "file": click.format_filename(path)}))
+        else:
+            what = f"{image['disk_format']}, {image['size']:,} bytes, MD5 {image['checksum']}"
+            click.echo(f"{new_id}: added {printable(str(path))}: {what}")
+
+
+def _read(path: Path) -> ImageFile:
+    try:
+        from ..files import UnusableFile, read_image_file  # noqa: PLC0415
+    except ImportError as error:
+        raise Trouble(str(error)) from error
+    size = os.path.getsize(path) if os.path.isfile(path) else 0
+    try:
+        if size < _LARGE or not has_terminal():
+            return read_image_file(path, lambda count: None)
+        label = click.format_filename(path.name)
+        with click.progressbar(length=size, label=label, file=sys.stderr) as bar:
+            return read_image_file(path, bar.update)
+    except UnusableFile as error:
+        raise Trouble(str(error)) from error
+
+
+def _refuse_copies(found: list[tuple[Path, ImageFile]], store: Any) -> None:
+    earlier: dict[tuple[str, int], Path] = {}
+    for path, facts in found:
+        data = facts.checksum, facts.size
+        with store_troubles():
+            copies = store.copies_of(*data)
+        same = f"image {copies[0]}" if copies else earlier.get(data)
+        if same is not None:
+            raise Trouble(
+                f"{printable(str(path))} has the same data (MD5 {facts.checksum}) as "
+                f"{printable(str(same))}. Nothing was added; --again adds it all the same."
+            )
+        earlier[data] = path
+
+
+def _choose_format(path: Path, facts: ImageFile, wanted: str | None) -> str:
+    """Return the disk format that was asked for, if the file's data can be that, or was found."""
+    from ..files import INSPECTED  # noqa: PLC0415
+
+    found = " and ".join(facts.found)
+    if wanted is None:
+        if sum(name != "raw" for name in facts.formats) > 1:
+            problem = f"{found} at once: choose one with --disk-format"
+        elif not facts.formats:
+            problem = f"{found}, which is no disk format of the Image API"
+        else:
+            return next(iter(facts.formats))
+    elif wanted in facts.formats or ("raw" in facts.formats and wanted not in INSPECTED):
+        return wanted
+    else:
+        problem = f"{found}, not {wanted}"
+    raise Trouble(f"{printable(str(path))} is {problem}. Nothing was added.")
