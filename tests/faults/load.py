@@ -1,0 +1,128 @@
+"""Several clients that ask for one image again and again, and what they were told."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+CLIENTS = 6
+PAUSE = 0.005  # seconds between a client's requests
+QUIET = 0.3  # seconds without an answer
+PATIENCE = 30  # seconds that any wait here may take
+
+
+class Answer(NamedTuple):
+    """One answer; times are monotonic, in seconds."""
+
+    status: int
+    headers: dict[str, str]
+    started: float
+    ended: float
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {k: v for k, v in self.headers.items() if k.startswith("X-Image-Meta-")}
+
+
+@contextmanager
+def serving(store: str, url: str) -> Iterator[int]:
+    """Serve the application under gunicorn, one process of several threads; yields the port."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "--bind=127.0.0.1:0", "--worker-class=gthread"]
+        + [f"--threads={CLIENTS + 2}", "tests.faults.app:create_app()"],
+        env=os.environ | {"FAULTS_STORE": store, "FAULTS_URL": url},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    said = []
+    try:
+        for line in process.stderr:
+            said.append(line)
+            if found := re.search(r"Listening at: http://127\.0\.0\.1:(\d+)", line):
+                break
+        else:
+            raise AssertionError("".join(said))
+        # The log has to be read, or the server would wait for its reader.
+        reader = threading.Thread(target=lambda: said.extend(process.stderr or ()), daemon=True)
+        reader.start()
+        yield int(found[1])
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+        reader.join()
+        process.stderr.close()
+
+
+class Load:
+    """Clients at work while the context lasts, each on a connection that it keeps."""
+
+    def __init__(self, port: int, path: str, headers: dict[str, str] | None = None) -> None:
+        self.answers: list[Answer] = []
+        self.failures: list[Exception] = []
+        self._target = port, path, headers or {}
+        self._news = threading.Condition()
+        self._end = threading.Event()
+        self._clients = [threading.Thread(target=self._work) for _ in range(CLIENTS)]
+
+    def __enter__(self) -> Load:
+        for client in self._clients:
+            client.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._end.set()
+        for client in self._clients:
+            client.join(PATIENCE)
+
+    def _work(self) -> None:
+        port, path, headers = self._target
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        while not self._end.wait(PAUSE):
+            started = time.monotonic()
+            try:
+                connection.request("HEAD", path, headers=headers)
+                response = connection.getresponse()
+                response.read()
+            except Exception as error:
+                self.failures.append(error)
+                connection.close()
+                continue
+            answer = Answer(response.status, dict(response.getheaders()), started, time.monotonic())
+            with self._news:
+                self.answers.append(answer)
+                self._news.notify_all()
+        connection.close()
+
+    def wait_for(self, status: int, count: int, since: float) -> None:
+        """Wait until so many requests sent since then were answered with a status."""
+
+        def enough() -> bool:
+            found = [a for a in self.answers if a.status == status and a.started >= since]
+            return len(found) >= count
+
+        with self._news:
+            assert self._news.wait_for(enough, PATIENCE), self.summary(since)
+
+    def wait_for_quiet(self, since: float) -> None:
+        """Wait until nothing has been answered for a while: every client waits for something."""
+        deadline = time.monotonic() + PATIENCE
+        quiet_since = since
+        while time.monotonic() < quiet_since + QUIET:
+            assert time.monotonic() < deadline, self.summary(since)
+            with self._news:
+                if self._news.wait(QUIET):
+                    quiet_since = time.monotonic()
+
+    def summary(self, since: float) -> str:
+        statuses = [a.status for a in self.answers if a.started >= since]
+        counts = {status: statuses.count(status) for status in set(statuses)}
+        return f"{counts}, failures {self.failures[:3]}"
