@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 CLIENTS = 6
 PAUSE = 0.005  # seconds between a client's requests
+BACK = 1  # second after the store, the service is back
+SLACK = 1  # second for a busy machine, beyond the stated time-outs
 QUIET = 0.3  # seconds without an answer
 PATIENCE = 30  # seconds that any wait here may take
 
@@ -36,8 +38,10 @@ class Answer(NamedTuple):
 def serving(store: str, url: str) -> Iterator[int]:
     """Serve the application under gunicorn, one process of several threads; yields the port."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", "--bind=127.0.0.1:0", "--worker-class=gthread"]
-        + [f"--threads={CLIENTS + 2}", "tests.faults.app:create_app()"],
+        [
+            *(sys.executable, "-m", "gunicorn", "--bind=127.0.0.1:0", "--worker-class=gthread"),
+            *(f"--threads={CLIENTS + 2}", "tests.faults.app:create_app()"),
+        ],
         env=os.environ | {"FAULTS_STORE": store, "FAULTS_URL": url},
         stderr=subprocess.PIPE,
         text=True,
@@ -73,7 +77,7 @@ class Load:
         self._end = threading.Event()
         self._clients = [threading.Thread(target=self._work) for _ in range(CLIENTS)]
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Load:  # noqa: PYI034 - Self is of Python 3.11
         for client in self._clients:
             client.start()
         return self
@@ -121,6 +125,26 @@ class Load:
             with self._news:
                 if self._news.wait(QUIET):
                     quiet_since = time.monotonic()
+
+    def check(self, back: float, bound: float) -> None:
+        """Wait until the service is back from a fault, and check all that was said until then.
+
+        :param back: When the fault was over: by a second later every answer is a 200 again.
+        :param bound: Seconds that a request may take by the stated time-outs.
+        """
+        self.wait_for(200, 50, since=back + BACK)
+        assert not self.failures
+        first = self.answers[0]
+        for answer in self.answers:
+            assert answer.ended - answer.started <= bound + SLACK
+            if answer.status == 200:
+                assert answer.metadata == first.metadata
+                assert first.metadata["X-Image-Meta-Size"] == "12000"
+                continue
+            assert answer.status == 503
+            assert answer.headers["Retry-After"] == "5"
+            assert not answer.metadata
+            assert answer.started <= back + BACK
 
     def summary(self, since: float) -> str:
         statuses = [a.status for a in self.answers if a.started >= since]
