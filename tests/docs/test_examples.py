@@ -105,6 +105,7 @@ SYBIL = Sybil(
 def test_examples(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page's blocks run in their order, as one module, and print what the page says."""
     monkeypatch.chdir(tmp_path)  # where relative paths and instance folders go
+    (tmp_path / "tests").symlink_to(ROOT / "tests")  # a page reads from tests/data
     module = ModuleType("myapp")
     monkeypatch.setitem(sys.modules, "myapp", module)
     create_app = example_app.create_app
