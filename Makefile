@@ -1,4 +1,5 @@
-# make demo [PORT=5000]   serve the example app, with data to try
+# make demo [PORT=5000]   serve the example app, with data to try, or with a Glance's images:
+#                         GLANCE_DATABASE_URL=sqlite:////path/to/glance.sqlite, or GLANCE_URL=http://...
 # make test               set everything up and run the test suite
 # Both need only Python 3.10 or later (PYTHON=python3) and make.
 

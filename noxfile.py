@@ -22,7 +22,7 @@ LOWEST_OF_OTHERS = ["blinker==1.7.0", "sqlalchemy==2.0.23", "werkzeug==3.0.1"]
 
 @nox.session(python=["3.10", "3.11", "3.12", "3.13"])
 def tests(session: nox.Session) -> None:
-    """Run the suite on every Python that is present, with today's releases."""
+    """Run the suite on every Python that is present, with the newest releases."""
     session.install("-e", ".", *TEST)
     session.run("pytest", "-q", "-m", "not slow and not browser", *session.posargs)
 
@@ -37,6 +37,13 @@ def lowest(session: nox.Session) -> None:
 
 
 @nox.session
+def slow(session: nox.Session) -> None:
+    """Run the tests that take long: real clients, faults, a deployment, the API's description."""
+    session.install("-e", ".", *TEST, *nox.project.dependency_groups(PYPROJECT, "api-check"))
+    session.run("pytest", "-q", "-m", "slow and not browser", *session.posargs)
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Check the built wheel, with the source folder out of reach: the suite's core, the types."""
     session.install("build", *TEST, *TYPING)
@@ -48,7 +55,7 @@ def wheel(session: nox.Session) -> None:
     session.install("--force-reinstall", "--no-deps", *built)
     away = dist.parent / "away"
     shutil.rmtree(away, ignore_errors=True)
-    for folder in ("tests", "example_app"):
+    for folder in ("tests", "example_app", "tools"):
         shutil.copytree(ROOT / folder, away / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", away)
     with session.chdir(away):

@@ -15,7 +15,7 @@ from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from flask_imagemeta import Identity, ImageMeta, ImageMetaSchema, ImageMixin
-from flask_imagemeta.stores import ModelStore
+from flask_imagemeta.stores import GlanceAPI, GlanceDatabase, ModelStore
 
 from .page import Mount, make_page
 from .seed import FIRMWARE, IMAGES, TOKENS
@@ -72,7 +72,8 @@ firmware = ImageMeta(name="firmware", schema=FirmwareSchema, lookup=FIRMWARE.get
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """Return the application, its database made and filled where there is none yet.
 
-    :param config: Flask configuration that wins over the defaults here.
+    :param config: Flask configuration that wins over the defaults here. GLANCE_DATABASE_URL or
+        GLANCE_URL (of its API v2) puts a Glance's images at /v1 instead of the model's.
     """
     app = Flask(__name__)
     app.config.update(
@@ -81,11 +82,12 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     )
     app.config.from_mapping(config or {})
     db.init_app(app)
-    imagemeta.init_app(app)
+    glance = _glance(app.config)
+    (ImageMeta(lookup=glance, identity=caller) if glance else imagemeta).init_app(app)
     firmware.init_app(app)
     app.register_blueprint(
         make_page(
-            Mount("Images", "imagemeta", ImageMetaSchema, _list_images),
+            Mount("Images", "imagemeta", ImageMetaSchema, tuple if glance else _list_images),
             Mount("Firmware", "firmware", FirmwareSchema, FIRMWARE.values),
         )
     )
@@ -95,6 +97,13 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
             db.session.add_all(_make_image(**image) for image in IMAGES)
             db.session.commit()
     return app
+
+
+def _glance(config: Mapping[str, Any]) -> GlanceDatabase | GlanceAPI | None:
+    """Return the store for the Glance that is configured, None without one."""
+    if config.get("GLANCE_DATABASE_URL"):
+        return GlanceDatabase(config["GLANCE_DATABASE_URL"])
+    return GlanceAPI(config["GLANCE_URL"]) if config.get("GLANCE_URL") else None
 
 
 def _list_images() -> Iterable[Image]:
