@@ -148,7 +148,10 @@ def make_blueprint(state: State) -> Blueprint:
         adapter = current_app.create_url_adapter(request)
         if adapter is None or "HEAD" not in (error.valid_methods or ()):
             return False
-        endpoint, _ = adapter.match(method="HEAD")
+        try:
+            endpoint, _ = adapter.match(method="HEAD")
+        except HTTPException:  # another route of the host's, which redirects HEAD
+            return False
         return bool(endpoint == f"{state.name}.show_image")
 
     blueprint.add_url_rule("/images/<image_id>", view_func=show_image, methods=["HEAD"])
