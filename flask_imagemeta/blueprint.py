@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from blinker import NamedSignal
 from flask import Blueprint, Response, current_app, request
+from werkzeug.datastructures import Headers as WerkzeugHeaders
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import http_date
 
@@ -124,7 +125,9 @@ def make_blueprint(state: State) -> Blueprint:
             or is_shown(wire.from_name(header[len(prefix) :]))
         }
 
-    def respond(status: int, request_id: str, headers: Headers | None = None) -> Response:
+    def respond(
+        status: int, request_id: str, headers: Mapping[str, str | list[str]] | None = None
+    ) -> Response:
         headers = {**(headers or {}), REQUEST_ID: request_id, **common}
         return Response(status=status, headers=headers)
 
@@ -223,9 +226,10 @@ def as_last_modified(updated_at: str | None) -> datetime | None:
     return min(time, datetime.now(timezone.utc).replace(microsecond=0))
 
 
-def without_content(headers: Iterable[tuple[str, str]]) -> Headers:
+def without_content(headers: WerkzeugHeaders) -> dict[str, list[str]]:
     """Return the headers that hold without the body they came with, such as WWW-Authenticate."""
-    return {name: value for name, value in headers if not name.lower().startswith("content-")}
+    names = (name for name in headers.keys() if not name.lower().startswith("content-"))  # noqa: SIM118
+    return {name: headers.getlist(name) for name in names}
 
 
 def send(signal: NamedSignal, image_id: str, identity: Identity | None) -> None:
