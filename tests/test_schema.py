@@ -18,7 +18,10 @@ from .apps import EXAMPLE, EXAMPLE_HEADERS
 
 pytestmark = pytest.mark.core
 
-CORE = [
+CORE = """
+id name status size virtual_size disk_format container_format min_disk min_ram checksum owner
+protected is_public deleted created_at updated_at deleted_at
+""".split()  # noqa: SIM905
     "id",
     "name",
     "status",
