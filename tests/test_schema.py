@@ -22,24 +22,6 @@ CORE = """
 id name status size virtual_size disk_format container_format min_disk min_ram checksum owner
 protected is_public deleted created_at updated_at deleted_at
 """.split()  # noqa: SIM905
-    "id",
-    "name",
-    "status",
-    "size",
-    "virtual_size",
-    "disk_format",
-    "container_format",
-    "min_disk",
-    "min_ram",
-    "checksum",
-    "owner",
-    "protected",
-    "is_public",
-    "deleted",
-    "created_at",
-    "updated_at",
-    "deleted_at",
-]
 
 
 class FirmwareSchema(ImageMetaSchema):
