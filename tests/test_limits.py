@@ -66,6 +66,15 @@ def test_limit_of_bytes() -> None:
     assert OMITTED in response.headers
 
 
+def test_limit_of_bytes_is_reached() -> None:
+    """A property that fills the last byte goes out; the count omitted has room for ten digits."""
+    properties = {"a": "1", "b": "x" * 20_000}
+    full = header_bytes(make(properties).head(PATH)) + len("9" * 10) - len("1")
+    for most_bytes, omitted in [(full, "1"), (full - 1, "2")]:
+        response = make(properties, max_header_bytes=most_bytes).head(PATH)
+        assert response.headers[OMITTED] == omitted
+
+
 @pytest.mark.parametrize("limit", ["max_headers", "max_header_bytes"])
 def test_core_fields_always_go_out(limit: str) -> None:
     """However low the limit, every core field goes out, and every property is counted."""

@@ -164,6 +164,16 @@ def test_timestamps() -> None:
 
 
 @pytest.mark.usefixtures("app")
+def test_timestamps_have_no_zone() -> None:
+    """What the session writes has no zone, which a database might convert to its own."""
+    image = Image()
+    db.session.add(image)
+    db.session.flush()
+    assert image.created_at.tzinfo is None
+    assert image.updated_at.tzinfo is None
+
+
+@pytest.mark.usefixtures("app")
 def test_updated_at_of_a_new_image() -> None:
     """A new image was updated when it was created."""
     image = Image()

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError, fields, missing
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import Forbidden
 
@@ -225,6 +225,7 @@ def test_required_field() -> None:
 
     with pytest.raises(ValidationError, match="X-Image-Meta-Name"):
         Schema().load({})
+    assert Schema().fields["name"].load_default is missing
 
 
 def test_load_only_and_dump_only() -> None:
