@@ -24,7 +24,7 @@ FOLDER = Path(flask_imagemeta.__file__).parent
 # Each module, or folder of modules, imports from those before it and from no other.
 ORDER = """
 exceptions wire image fields access signals model schema limits conditional config files stores
-blueprint cli extension openapi __init__
+response blueprint cli extension openapi __init__
 """.split()  # noqa: SIM905
 
 # What may be missing, and the words of its import.

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from flask import Flask, Response, abort
 from flask.testing import FlaskClient
-from marshmallow import fields
+from marshmallow import fields, post_dump
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.http import http_date, parse_date
 
@@ -306,6 +306,32 @@ def test_control_characters_do_not_split_the_response() -> None:
     name = "X-Image-Meta-Property-B%0D%0Ax-Evil%3A%201"
     assert response.headers[name] == "c  X-Evil: 1 "
     assert "X-Evil" not in response.headers
+
+
+def test_line_break_of_a_schemas_hook() -> None:
+    """A line break that a schema's own hook brings in makes no answer at all."""
+
+    class Schema(ImageMetaSchema):
+        @post_dump
+        def add_header(self, headers: dict[str, str], **kwargs: Any) -> dict[str, str]:
+            return headers | {"X-Image-Meta-Note": "a\r\nX-Evil: 1"}
+
+    with pytest.raises(ValueError, match="a header has a line break"):
+        make_client(EXAMPLE, schema=Schema).head(PATH)
+
+
+def test_status_that_the_host_changes() -> None:
+    """An application may change an answer's status afterwards; its headers then fit the new one."""
+    app = make_app(ImageMeta(lookup=lambda image_id: EXAMPLE))
+
+    @app.after_request
+    def change(response: Response) -> Response:
+        response.status_code = 204
+        return response
+
+    response = app.test_client().head(PATH)
+    assert response.status_code == 204
+    assert "Content-Length" not in response.headers
 
 
 # Answers that a hook gives with abort()
