@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from blinker import NamedSignal
 from flask import Blueprint, Response, current_app, request
+from werkzeug.datastructures import Headers as WerkzeugHeaders
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import http_date
 
@@ -124,7 +125,9 @@ def make_blueprint(state: State) -> Blueprint:
             or is_shown(wire.from_name(header[len(prefix) :]))
         }
 
-    def respond(status: int, request_id: str, headers: Headers | None = None) -> Response:
+    def respond(
+        status: int, request_id: str, headers: Mapping[str, str | list[str]] | None = None
+    ) -> Response:
         headers = {**(headers or {}), REQUEST_ID: request_id, **common}
         return Response(status=status, headers=headers)
 
@@ -148,7 +151,10 @@ def make_blueprint(state: State) -> Blueprint:
         adapter = current_app.create_url_adapter(request)
         if adapter is None or "HEAD" not in (error.valid_methods or ()):
             return False
-        endpoint, _ = adapter.match(method="HEAD")
+        try:
+            endpoint, _ = adapter.match(method="HEAD")
+        except HTTPException:  # another route of the host's, which redirects HEAD
+            return False
         return bool(endpoint == f"{state.name}.show_image")
 
     blueprint.add_url_rule("/images/<image_id>", view_func=show_image, methods=["HEAD"])
@@ -213,16 +219,19 @@ def as_last_modified(updated_at: str | None) -> datetime | None:
     None for an image without that time, or with one in another form than the schema's own.
     """
     try:
-        time = datetime.fromisoformat(updated_at or "").replace(microsecond=0, tzinfo=timezone.utc)
+        time = datetime.fromisoformat(updated_at or "").replace(microsecond=0)
     except ValueError:
         return None
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=timezone.utc)
     # RFC 9110, 8.8.2.1: an origin server must not send a time later than its own.
     return min(time, datetime.now(timezone.utc).replace(microsecond=0))
 
 
-def without_content(headers: Iterable[tuple[str, str]]) -> Headers:
+def without_content(headers: WerkzeugHeaders) -> dict[str, list[str]]:
     """Return the headers that hold without the body they came with, such as WWW-Authenticate."""
-    return {name: value for name, value in headers if not name.lower().startswith("content-")}
+    names = (name for name in headers.keys() if not name.lower().startswith("content-"))  # noqa: SIM118
+    return {name: headers.getlist(name) for name in names}
 
 
 def send(signal: NamedSignal, image_id: str, identity: Identity | None) -> None:

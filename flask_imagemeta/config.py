@@ -63,9 +63,7 @@ def read_config(app: Flask, name: str) -> Config:
         ),
         cache_control=setting("CACHE_CONTROL", "private, no-cache", _is_header, header),
         vary=setting("VARY", "X-Auth-Token, Authorization, Cookie", _is_header, header),
-        retry_after=setting(
-            "RETRY_AFTER", 5, lambda value: value == 0 or _is_positive(value), "seconds, 0 or more"
-        ),
+        retry_after=setting("RETRY_AFTER", 5, _is_whole, "a whole number of seconds, 0 or more"),
         hooks={
             hook: _import_hook(f"{prefix}_{hook.upper()}", import_name)
             for hook in HOOKS
@@ -80,15 +78,19 @@ def _import_hook(key: str, import_name: Any) -> Hook:
         raise ConfigurationError(key, import_name, expected)
     try:
         hook: Any = import_string(import_name)
-    except ImportError as error:
+    except (ImportError, ValueError) as error:  # ValueError: there is no module's name in it
         raise ConfigurationError(key, import_name, f"{expected} ({error})") from error
     if not callable(hook):
         raise ConfigurationError(key, import_name, expected)
     return hook  # type: ignore[no-any-return]
 
 
+def _is_whole(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
 def _is_positive(value: Any) -> bool:
-    return type(value) is int and value > 0
+    return _is_whole(value) and value > 0
 
 
 def _is_header(value: Any) -> bool:

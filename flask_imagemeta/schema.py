@@ -57,8 +57,9 @@ class HeaderSchema(Schema):
         for name, field in self.fields.items():
             step = self._make_step(name, field)
             if isinstance(field, Properties):
-                self._properties = step, field
                 self.property_prefix = step.header
+                if name in self.dump_fields:
+                    self._properties = step, field
                 continue
             if name in self.dump_fields:
                 self._steps.append(step)

@@ -125,3 +125,14 @@ def test_a_missing_apispec_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "apispec", None)
     with pytest.raises(ImportError, match=r"Flask-ImageMeta\[openapi\]"):
         import flask_imagemeta.openapi  # noqa: F401
+
+
+def test_schema_without_size_and_properties() -> None:
+    """What a schema does not have, the description does not promise."""
+    app = Flask(__name__)
+    bare = ImageMetaSchema(exclude=["size", "properties"])
+    ImageMeta(app, schema=bare, lookup=find_image)
+    operation = head(app, "/v1/images/{image_id}")
+    assert not {"400", "409"} & set(operation["responses"])
+    assert "property" not in operation["responses"]["200"]["description"]
+    assert "X-Imagemeta-Omitted-Properties" not in operation["responses"]["200"]["headers"]

@@ -1,0 +1,48 @@
+"""The application under test: one image, found in a dictionary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_imagemeta import ImageMeta
+
+from .apps import EXAMPLE, make_app
+from .needs import needs
+
+
+@pytest.fixture
+def images() -> dict[str, Any]:
+    """What the application's lookup finds; a test adds to it or changes it."""
+    return {EXAMPLE["id"]: dict(EXAMPLE)}
+
+
+@pytest.fixture
+def imagemeta(images: dict[str, Any]) -> ImageMeta:
+    """The application's ImageMeta; a test sets hooks on it before its first request."""
+    return ImageMeta(lookup=images.get)
+
+
+@pytest.fixture
+def app(imagemeta: ImageMeta) -> Flask:
+    """The application that pytest-flask's `client` asks."""
+    return make_app(imagemeta)
+
+
+@pytest.fixture
+def as_coroutine() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a function that makes a coroutine function of a plain one."""
+    if find_spec("asgiref") is None:
+        needs("flask[async]")
+
+    def convert(function: Callable[..., Any]) -> Callable[..., Any]:
+        async def coroutine(*args: Any) -> Any:
+            return function(*args)
+
+        return coroutine
+
+    return convert
