@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from hashlib import md5
 
 import pytest
@@ -195,3 +196,10 @@ def test_a_hosts_own_store(disk):
     result = app.test_cli_runner().invoke(args=["imagemeta", "add", str(disk)])
     assert result.stdout.startswith("own-id: added")
     assert added[0]["disk_format"] == "qcow2"
+
+
+def test_without_the_extra(run, images, disk, monkeypatch):
+    """Without the extra for files, the message says which one to install."""
+    monkeypatch.delitem(sys.modules, "flask_imagemeta.files")
+    monkeypatch.setitem(sys.modules, "oslo_utils.imageutils.format_inspector", None)
+    assert "pip install 'Flask-ImageMeta[files]'" in refuse(run, images, disk)
