@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from marshmallow import missing
+
 from .. import wire
 from ..access import is_deleted
 from ..blueprint import can_be_looked_up
@@ -58,7 +60,7 @@ def _compare(
                 yield from _compare_properties(properties or {}, field, sent)
             continue
         text = field.serialize(name, image, accessor=schema.get_attribute)
-        if text is not None and (header := str(field.data_key)) in sent:
+        if text is not None and text is not missing and (header := str(field.data_key)) in sent:
             yield from _compare_text(name, wire.as_any_text(text), sent[header])
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -64,9 +63,3 @@ def images(app: Flask) -> Callable[[], list[Image]]:
             return list(db.session.scalars(db.select(Image).order_by(Image.name)))
 
     return images
-
-
-@pytest.fixture
-def flask(uri: str) -> list[str]:
-    """The real command, up to the arguments of the group."""
-    return [sys.executable, "-m", "flask", "--app", "tests.cli.apps", "imagemeta"]
