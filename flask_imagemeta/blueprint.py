@@ -113,8 +113,8 @@ def make_blueprint(state: State) -> Blueprint:
         if status == 304:
             return HeadResponse(304, ours)
         dated = {} if last_modified is None else {"Last-Modified": http_date(last_modified)}
-        # Ours first, where Werkzeug finds Content-Type and `complete` the request id at once.
-        return HeadResponse(200, content | ours | headers | ours | dated)
+        # Content-Type first: Werkzeug looks through the headers for it.
+        return HeadResponse(200, content | headers | ours | dated)
 
     def select_properties(headers: Headers, is_shown: Callable[[str], bool]) -> Headers:
         prefix = schema.property_prefix
@@ -133,7 +133,7 @@ def make_blueprint(state: State) -> Blueprint:
 
     def complete(response: Response) -> Response:
         """Give the answers that Flask makes for our route (OPTIONS, a crash) our headers."""
-        if REQUEST_ID not in response.headers:
+        if not isinstance(response, HeadResponse) and REQUEST_ID not in response.headers:
             response.headers.update({REQUEST_ID: new_request_id(), **common})
         return response
 
