@@ -28,7 +28,7 @@ from .signals import image_hidden, image_missing, image_shown, store_unavailable
 if TYPE_CHECKING:
     from .extension import State
 
-logger = logging.getLogger("flask_imagemeta")
+logger: logging.Logger = logging.getLogger("flask_imagemeta")
 
 MAX_ID_LENGTH = 255  # characters: Glance's ids have 36, and no index of a host's is wider
 CONTENT_TYPE = "text/html; charset=utf-8"  # glanceclient parses what claims to be JSON

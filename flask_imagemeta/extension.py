@@ -38,7 +38,7 @@ class State:
     """
 
     def __init__(self, app: Flask, owner: ImageMeta, schema: HeaderSchema) -> None:
-        self.name = owner.name
+        self.name: str = owner.name
         self.schema = schema
         self.config: Config = read_config(app, owner.name)
         self._owner = owner
@@ -108,7 +108,7 @@ class ImageMeta:
     ) -> None:
         if not name.isidentifier():
             raise ValueError(f"name is {name!r}, but must be a Python identifier")
-        self.name = name
+        self.name: str = name
         if schema is None:
             schema = ImageMetaSchema
         self._schema = schema() if isinstance(schema, type) else schema

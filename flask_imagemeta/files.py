@@ -15,10 +15,10 @@ from .exceptions import ImageMetaError, printable
 
 try:
     from oslo_utils.imageutils.format_inspector import InspectWrapper
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
-        f"Reading image files needs an extra: pip install 'Flask-ImageMeta[files]' ({error})"
-    ) from error
+        f"Reading image files needs an extra: pip install 'Flask-ImageMeta[files]' ({_error})"
+    ) from _error
 
 INSPECTED = frozenset({"iso", "qcow2", "raw", "vdi", "vhd", "vhdx", "vmdk"})
 _RAW = {"raw", "gpt", "luks"}  # a partition table or an encrypted volume is what a raw disk holds

@@ -20,10 +20,10 @@ try:
     from apispec import APISpec
     from apispec.ext.marshmallow import MarshmallowPlugin
     from apispec.ext.marshmallow.openapi import OpenAPIConverter
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
         "flask_imagemeta.openapi needs apispec: pip install 'Flask-ImageMeta[openapi]'"
-    ) from error
+    ) from _error
 
 JSONSchema = dict[str, Any]
 

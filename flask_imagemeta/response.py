@@ -22,7 +22,7 @@ class HeadResponse(Response):
         status has them.
     """
 
-    default_mimetype = None  # a 304 has none
+    default_mimetype: str | None = None  # a 304 has none
 
     def __init__(self, status: int, headers: dict[str, str]) -> None:
         unchecked = Headers()

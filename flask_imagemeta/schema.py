@@ -53,7 +53,7 @@ class HeaderSchema(Schema):
         self._steps = []
         self._properties: tuple[_Step, Properties] | None = None
         self._load_keys: dict[str, str] = {}
-        self.property_prefix = ""  # of the headers that carry properties; empty without them
+        self.property_prefix: str = ""  # of the headers that carry properties; empty without them
         for name, field in self.fields.items():
             step = self._make_step(name, field)
             if isinstance(field, Properties):
@@ -173,21 +173,21 @@ class ImageMetaSchema(HeaderSchema):
     a field, or sets another ``prefix``, in one line each.
     """
 
-    checksum = Text()
-    container_format = Text()
-    created_at = Timestamp()
-    deleted = Flag(dump_default=False)
-    deleted_at = Timestamp()
-    disk_format = Text()
-    id = Text()
-    is_public = PublicFlag()
-    min_disk = WholeNumber(dump_default=0)
-    min_ram = WholeNumber(dump_default=0)
-    name = Text()
-    owner = Text()
-    protected = Flag(dump_default=False)
-    size = WholeNumber()
-    status = Text()
-    updated_at = Timestamp()
-    virtual_size = WholeNumber()
-    properties = Properties()
+    checksum: Text = Text()
+    container_format: Text = Text()
+    created_at: Timestamp = Timestamp()
+    deleted: Flag = Flag(dump_default=False)
+    deleted_at: Timestamp = Timestamp()
+    disk_format: Text = Text()
+    id: Text = Text()
+    is_public: PublicFlag = PublicFlag()
+    min_disk: WholeNumber = WholeNumber(dump_default=0)
+    min_ram: WholeNumber = WholeNumber(dump_default=0)
+    name: Text = Text()
+    owner: Text = Text()
+    protected: Flag = Flag(dump_default=False)
+    size: WholeNumber = WholeNumber()
+    status: Text = Text()
+    updated_at: Timestamp = Timestamp()
+    virtual_size: WholeNumber = WholeNumber()
+    properties: Properties = Properties()

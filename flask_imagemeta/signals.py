@@ -5,11 +5,15 @@ Each receiver gets ``image_id`` (as asked for) and ``identity`` (None for anonym
 
 from __future__ import annotations
 
-from blinker import Namespace
+from blinker import NamedSignal, Namespace
 
 _signals = Namespace()
 
-image_shown = _signals.signal("image-shown", "Metadata was sent, or confirmed as unchanged.")
-image_hidden = _signals.signal("image-hidden", "The identity may not see the image.")
-image_missing = _signals.signal("image-missing", "The lookup found no image.")
-store_unavailable = _signals.signal("store-unavailable", "The image store could not answer.")
+image_shown: NamedSignal = _signals.signal(
+    "image-shown", "Metadata was sent, or confirmed as unchanged."
+)
+image_hidden: NamedSignal = _signals.signal("image-hidden", "The identity may not see the image.")
+image_missing: NamedSignal = _signals.signal("image-missing", "The lookup found no image.")
+store_unavailable: NamedSignal = _signals.signal(
+    "store-unavailable", "The image store could not answer."
+)

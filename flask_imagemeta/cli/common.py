@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from ..exceptions import ImageMetaError, describe, printable
 if TYPE_CHECKING:
     from ..extension import State
 
-name_option = click.option(
+name_option: Callable[[Any], Any] = click.option(
     "--name",
     default="imagemeta",
     show_default=True,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-logger = logging.getLogger("flask_imagemeta")
+logger: logging.Logger = logging.getLogger("flask_imagemeta")
 
 _MAX_BODY = 2**20  # bytes; an image whose headers fit into an answer takes far less
 _TEXTS = ("name", "status", "disk_format", "container_format", "checksum", "owner", "visibility")
