@@ -50,7 +50,7 @@ def glance() -> Iterator[Glance]:
 def store(glance: Glance) -> Iterator[GlanceAPI]:
     store = GlanceAPI(glance.url, connect_timeout=LIMIT, read_timeout=LIMIT)
     yield store
-    store._session.get().close()
+    store._session.get().session.close()
 
 
 @pytest.fixture
@@ -327,7 +327,7 @@ def test_the_endpoint_may_name_the_version(tail: str, glance: Glance) -> None:
     store = GlanceAPI(glance.url + tail)
     with Flask(__name__).test_request_context():
         assert store(FULL) is not None
-    store._session.get().close()
+    store._session.get().session.close()
 
 
 @pytest.mark.parametrize("endpoint", ["127.0.0.1:9292", "ftp://h", "http://", "http://u:p@h"])
@@ -354,7 +354,7 @@ def test_with_a_session_access_is_decided_here(
     session = Session(Token(glance.url, "the service's"))
     client = make_app(GlanceAPI(glance.url, session=session), identity).test_client()
     response = client.head(f"/v1/images/{SHARED}", headers={"X-Auth-Token": "the caller's"})
-    session.close()
+    session.session.close()
     assert response.status_code == status
     assert (len(glance.requests) == 2) == asked_for_members
     assert {headers["X-Auth-Token"] for _, headers in glance.requests} == {"the service's"}
@@ -367,7 +367,7 @@ def test_a_refused_session_is_unavailable(status: int, glance: Glance) -> None:
     glance.answer = sends(b"", status=status)
     with pytest.raises(StoreUnavailable, match=f"answered {status}"):
         GlanceAPI(glance.url, session=session)(FULL)
-    session.close()
+    session.session.close()
 
 
 def test_a_session_without_credentials_is_unavailable(glance: Glance) -> None:
@@ -375,7 +375,7 @@ def test_a_session_without_credentials_is_unavailable(glance: Glance) -> None:
     session = Session()
     with pytest.raises(StoreUnavailable):
         GlanceAPI(glance.url, session=session)(FULL)
-    session.close()
+    session.session.close()
 
 
 def test_the_rest_of_a_session_stays_as_it_is(glance: Glance) -> None:
@@ -384,7 +384,7 @@ def test_the_rest_of_a_session_stays_as_it_is(glance: Glance) -> None:
     transport = session.session.get_adapter("http://127.0.0.1/v3")
     GlanceAPI(glance.url, session=session)(FULL)
     assert session.session.get_adapter("http://127.0.0.1/v3") is transport
-    session.close()
+    session.session.close()
 
 
 def test_each_process_has_its_own_connections(glance: Glance) -> None:
