@@ -29,7 +29,7 @@ format:
 types:
 	@$(setup) test typing && $(run) -m mypy
 
-check: lint types
+check: lint types docs
 	@$(setup) check && $(run) -m nox $(ARGS)
 
 docs:

@@ -65,8 +65,8 @@ class GlanceAPI:
     :param read_timeout: Seconds for an answer as a whole, from the request's last byte.
     :raises ImportError: without the extra ``glance``.
     :raises ValueError: when the endpoint is no URL of HTTP.
-    :raises Unauthorized: from a lookup, when the Glance answered so (401).
-    :raises Forbidden: from a lookup, when the Glance answered so (403).
+    :raises werkzeug.exceptions.Unauthorized: from a lookup, when the Glance answered so (401).
+    :raises werkzeug.exceptions.Forbidden: from a lookup, when the Glance answered so (403).
     :raises StoreUnavailable: from a lookup, when the Glance has no answer now.
     """
 

@@ -108,7 +108,7 @@ class GlanceDatabase:
     before or after the first lookup.
 
     :param database: A URL that begins with ``sqlite``, ``postgresql`` (psycopg), ``mysql`` or
-        ``mariadb`` (both PyMySQL), or an `Engine`.
+        ``mariadb`` (both PyMySQL), or a `sqlalchemy.Engine`.
     :param bind_key: A bind key of the application's Flask-SQLAlchemy, instead of database.
     :param connect_timeout: Seconds until a connection stands, 2 or more; for each address
         that the host's name has.
