@@ -19,7 +19,10 @@ autodoc_member_order = "bysource"
 autodoc_class_signature = "separated"
 # Other projects' names, which only their own documentation could resolve.
 nitpick_ignore_regex = [
-    ("py:.*", r"(blinker|collections|datetime|flask|keystoneauth1|marshmallow|sqlalchemy|werkzeug)\..*"),
+    (
+        "py:.*",
+        r"(blinker|collections|datetime|flask|keystoneauth1|marshmallow|sqlalchemy|werkzeug)\..*",
+    ),
     ("py:class", r"Session"),  # keystoneauth1's, imported for type checkers only
     ("py:class", r"flask_imagemeta\.extension\.\w+Hook"),  # type variables of the decorators
 ]

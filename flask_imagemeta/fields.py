@@ -101,6 +101,11 @@ class Timestamp(fields.NaiveDateTime):
             value = value.astimezone(timezone.utc)
         return str(value.replace(tzinfo=None).isoformat(timespec="microseconds"))
 
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        if isinstance(value, str) and value.endswith("Z"):
+            value = f"{value[:-1]}+00:00"  # Python 3.10 does not know Z
+        return super()._deserialize(value, attr, data, **kwargs)
+
 
 class Properties(fields.Dict):
     """Named texts, each sent in a header of its own.

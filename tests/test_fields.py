@@ -269,3 +269,10 @@ def test_lower_case_name_wins(names: tuple[str, ...]) -> None:
 def test_first_name_wins_without_a_lower_case_one(names: tuple[str, ...]) -> None:
     """Without a lower-case one, the first name in code-point order is sent."""
     assert properties({name: name for name in names}) == {"Key": "KEY"}
+
+
+def test_a_timestamp_in_a_string_may_end_in_z() -> None:
+    """Z, the zone letter of ISO 8601, is read on every Python."""
+    image = {"created_at": "2016-01-06T03:22:20Z"}
+    headers = ImageMetaSchema().dump(image)
+    assert headers["X-Image-Meta-Created_at"] == "2016-01-06T03:22:20.000000"

@@ -195,7 +195,9 @@ def test_line_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    "headers", [{"A": "b"}, [("A", "b")], iter([(b"A", "b")]), {b"A": "b"}], ids=str
+    "headers",
+    [{"A": "b"}, [("A", "b")], iter([(b"A", "b")]), {b"A": "b"}],
+    ids=["mapping", "pairs", "iterator", "bytes"],
 )
 def test_as_pairs(headers: object) -> None:
     """Headers are a mapping or pairs, with names of str or bytes."""

@@ -1,0 +1,104 @@
+"""What the stores make of a database's errors, and of a model that they cannot read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from flask_imagemeta import StoreUnavailable
+from flask_imagemeta.stores import ModelStore
+from flask_imagemeta.stores.database import get_session, store_errors
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+db = SQLAlchemy(model_class=Base)
+
+
+class Plain(db.Model):
+    id: Mapped[str] = mapped_column(primary_key=True)
+    checksum: Mapped[str] = mapped_column()
+    size: Mapped[int] = mapped_column()
+
+
+class Nameless(db.Model):
+    key: Mapped[str] = mapped_column(primary_key=True)
+
+
+class Tagged(db.Model):
+    id: Mapped[str] = mapped_column(primary_key=True)
+    properties: Mapped[list[Tag]] = relationship()
+
+
+class Tag(db.Model):
+    image_id: Mapped[str] = mapped_column(sa.ForeignKey("tagged.id"), primary_key=True)
+    tag: Mapped[str] = mapped_column(primary_key=True)
+
+
+@pytest.fixture
+def app() -> Iterator[Flask]:
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
+    db.init_app(app)
+    with app.app_context():
+        db.create_all()
+        db.session.add(Plain(id="a", checksum="c", size=1))
+        db.session.commit()
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.mark.parametrize(("lost", "raised"), [(True, StoreUnavailable), (False, sa.exc.DBAPIError)])
+def test_any_error_of_a_lost_connection_is_unavailable(lost: bool, raised: type[Exception]) -> None:
+    """An error that cost the connection means "try again", whatever its kind; others do not."""
+    with pytest.raises(raised), store_errors():
+        raise sa.exc.InternalError("SELECT 1", {}, Exception("why"), connection_invalidated=lost)
+
+
+def test_a_connection_lost_after_reading_does_not_matter(app: Flask) -> None:
+    """What was read is read: the transaction's end may fail."""
+
+    def fail(connection: sa.Connection) -> None:
+        raise sa.exc.OperationalError("ROLLBACK", {}, Exception("connection lost"))
+
+    sa.event.listen(db.engine, "rollback", fail)
+    try:
+        image = ModelStore(Plain)("a")
+    finally:
+        sa.event.remove(db.engine, "rollback", fail)
+    assert image is not None
+    assert image["size"] == 1
+    assert not get_session().in_transaction()
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Nameless, "Nameless has no column named id"),
+        (Tagged, "Tagged.properties relates to Tag, which has no column named name"),
+    ],
+)
+def test_a_model_without_the_columns_is_refused(
+    app: Flask, model: type[db.Model], message: str
+) -> None:
+    """The error names the model, the relationship and the column that is missing."""
+    with pytest.raises(TypeError, match=message):
+        ModelStore(model)("a")
+
+
+def test_a_missing_entity(app: Flask) -> None:
+    """Loading entities, too, a missing image is None."""
+    assert ModelStore(Plain, entities=True)("no such image") is None
+
+
+def test_copies_in_a_model_that_knows_no_deletion(app: Flask) -> None:
+    """A model without a column named deleted has all its images."""
+    assert ModelStore(Plain).copies_of("c", 1) == ["a"]
