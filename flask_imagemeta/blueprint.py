@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from hashlib import blake2b
+from os import urandom
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from blinker import NamedSignal
 from flask import Blueprint, Response, current_app, request
@@ -114,7 +114,7 @@ def make_blueprint(state: State) -> Blueprint:
             return HeadResponse(304, ours)
         dated = {} if last_modified is None else {"Last-Modified": http_date(last_modified)}
         # Content-Type first: Werkzeug looks through the headers for it.
-        return HeadResponse(200, content | headers | ours | dated)
+        return HeadResponse(200, {**content, **headers, **ours, **dated})
 
     def select_properties(headers: Headers, is_shown: Callable[[str], bool]) -> Headers:
         prefix = schema.property_prefix
@@ -184,7 +184,9 @@ def make_limits(state: State) -> Limits:
 
 def new_request_id() -> str:
     """Return a fresh request id in OpenStack's form."""
-    return f"req-{uuid4()}"
+    # A version 4 UUID. uuid4() makes an object first: 4 µs, where this takes 1.
+    text = urandom(16).hex()
+    return f"req-{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
 
 
 def can_be_looked_up(image_id: str) -> bool:
