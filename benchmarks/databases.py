@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
@@ -35,10 +35,6 @@ ID = {
 ASKED = 100  # images that lookups ask for, evenly spread
 
 
-class OutOfReach(Exception):
-    """The server of a kind of database does not answer."""
-
-
 def image_id(number: int) -> str:
     """Return the id of the image with this number, 1 or more."""
     return f"00000000-0000-4000-8000-{number:012}"
@@ -52,30 +48,38 @@ def asked(count: int) -> list[str]:
 
 @contextmanager
 def new_database(kind: str) -> Iterator[str]:
-    """Yield the URL of a new database, which is dropped at the end.
-
-    :raises OutOfReach: when the server does not answer.
-    """
+    """Yield the URL of a new database, which is dropped at the end."""
     name = f"imagemeta_bench_{uuid4().hex}"
-    with ExitStack() as stack:
-        if kind == "sqlite":
-            folder = stack.enter_context(TemporaryDirectory())
+    if kind == "sqlite":
+        with TemporaryDirectory() as folder:
             yield f"sqlite:///{Path(folder) / name}.sqlite"
-            return
-        url = os.environ.get(f"IMAGEMETA_TEST_{kind.upper()}_URL") or SERVERS[kind]
-        server = sa.create_engine(
-            url,
-            isolation_level="AUTOCOMMIT",
-            poolclass=sa.NullPool,
-            connect_args={"connect_timeout": 2},
-        )
-        try:
-            run(server, f"CREATE DATABASE {name}")
-        except sa.exc.OperationalError as error:
-            raise OutOfReach(f"{kind} at {server.url}: {error.orig}") from error
-        force = " WITH (FORCE)" if kind == "postgresql" else ""
-        stack.callback(run, server, f"DROP DATABASE {name}{force}")
+        return
+    server = server_engine(kind)
+    run(server, f"CREATE DATABASE {name}")
+    try:
         yield server.url.set(database=name).render_as_string(hide_password=False)
+    finally:
+        run(server, f"DROP DATABASE {name}" + (" WITH (FORCE)" if kind == "postgresql" else ""))
+
+
+def server_engine(kind: str) -> sa.Engine:
+    return sa.create_engine(
+        os.environ.get(f"IMAGEMETA_TEST_{kind.upper()}_URL") or SERVERS[kind],
+        isolation_level="AUTOCOMMIT",
+        poolclass=sa.NullPool,
+        connect_args={"connect_timeout": 2},
+    )
+
+
+def why_not(kind: str) -> str | None:
+    """Return why a kind of database cannot be measured, None if it can."""
+    if kind != "sqlite":
+        server = server_engine(kind)
+        try:
+            server.connect().close()
+        except sa.exc.OperationalError as error:
+            return f"{kind}, {server.url}: {error.orig}"
+    return None
 
 
 def run(engine: sa.Engine, *statements: str) -> None:

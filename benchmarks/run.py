@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 
+import apps
 import chart
 import footprint
 import scale
@@ -64,12 +65,14 @@ def show(figures: list[Figure]) -> None:
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         print("  ".join([*cells, row[6]]).rstrip())
+    print(f"\nThe hand-written views leave out: {apps.LEFT_OUT}.")
 
 
 def write(figures: list[Figure]) -> None:
     results = {
         "python": platform.python_version(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "left_out_by_views": apps.LEFT_OUT,
         "libraries": {name: version(name) for name in LIBRARIES},
         "figures": [
             figure._asdict() | {"spread": figure.spread._asdict(), "is_met": figure.is_met}
