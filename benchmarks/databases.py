@@ -32,7 +32,7 @@ ID = {
 }
 
 
-ASKED = 100  # images that lookups ask for, evenly spread
+ASKED = 20  # images that lookups ask for, evenly spread: they fit into SQLite's cache
 
 
 def image_id(number: int) -> str:
