@@ -1,25 +1,26 @@
 """How two things are compared: turn by turn in one process, as the ratio of their times.
 
 What disturbs a measurement (another process, a slower clock, a fuller heap) then disturbs
-both. Each round times a block of calls of the one, then of the other, and the order changes
-from round to round; a round gives one ratio. Fresh processes repeat the whole, because the
-layout of a process's memory favours one or the other by a few percent.
+both. Each round times a block of calls of each, and the order turns round from one round to
+the next; a round gives one ratio. Fresh processes repeat the whole, because the layout of a
+process's memory favours one or the other by a few percent.
 """
 
 import gc
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from io import BytesIO
 from multiprocessing import get_context
 from time import process_time
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from apps import PATH
 from flask import Flask
 
 Call = Callable[[], object]
-BLOCK = 0.002  # seconds that one block of calls takes, about
+BLOCK = 0.008  # seconds that one block of calls takes, about
 
 
 class Spread(NamedTuple):
@@ -30,21 +31,51 @@ class Spread(NamedTuple):
     high: float
 
 
-def spread(samples: list[float]) -> Spread:
+class Figure(NamedTuple):
+    """One line of the table.
+
+    :param spread: Of a ratio, or of a quantity in the unit.
+    :param goal: The most (or, with is_floor, the least) that the median may be; None: no goal.
+    :param note: Shown beside the figure: absolute values, or what is left out.
+    :param microseconds: What a request took, by the name of what was compared.
+    """
+
+    id: str
+    compared: str
+    spread: Spread
+    goal: float | None = None
+    is_floor: bool = False
+    unit: str = ""
+    note: str = ""
+    microseconds: Mapping[str, float] = MappingProxyType({})
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the median is on the goal's right side."""
+        if self.goal is None:
+            return True
+        return self.spread.median >= self.goal if self.is_floor else self.spread.median <= self.goal
+
+
+def spread(samples: Sequence[float]) -> Spread:
     """Return the median and the quartiles of two samples or more."""
     return Spread(*statistics.quantiles(samples, n=4, method="inclusive"))
 
 
-def time_block(call: Call, count: int) -> float:
-    """Return the seconds that one of count calls takes."""
-    start = process_time()
-    for _ in range(count):
-        call()
-    return (process_time() - start) / count
+def time_rounds(
+    calls: Sequence[Call], rounds: int, clock: Callable[[], float] = process_time
+) -> list[list[float]]:
+    """Return for each round the seconds per call of each of the calls, timed turn by turn.
 
+    :param clock: The processor's time of this process; a wall clock where others work too.
+    """
 
-def time_rounds(calls: list[Call], rounds: int) -> list[list[float]]:
-    """Return for each round the seconds per call of each of the calls, timed turn by turn."""
+    def time_block(call: Call, count: int) -> float:
+        start = clock()
+        for _ in range(count):
+            call()
+        return (clock() - start) / count
+
     counts = []
     for call in calls:
         time_block(call, 50)
@@ -52,9 +83,11 @@ def time_rounds(calls: list[Call], rounds: int) -> list[list[float]]:
     times = []
     for turn in range(rounds):
         gc.collect()
-        order = range(len(calls)) if turn % 2 == 0 else reversed(range(len(calls)))
-        taken = {index: time_block(calls[index], counts[index]) for index in order}
-        times.append([taken[index] for index in range(len(calls))])
+        order: Iterable[int] = range(len(calls))
+        taken = {
+            i: time_block(calls[i], counts[i]) for i in (reversed(order) if turn % 2 else order)
+        }
+        times.append([taken[i] for i in range(len(calls))])
     return times
 
 
@@ -69,10 +102,10 @@ def in_fresh_process(function: Callable[..., Any], *args: Any) -> Any:
         return pool.submit(function, *args).result()
 
 
-def make_call(app: Flask, status: int = 200, path: str = PATH, **headers: str) -> Call:
+def make_call(app: Flask, status: int = 200, path: str = PATH, **more: str) -> Call:
     """Return a function that sends a HEAD request to an application, as a WSGI server does.
 
-    :param headers: More of the WSGI environ, such as ``HTTP_IF_NONE_MATCH``.
+    :param more: More of the WSGI environ, such as ``HTTP_IF_NONE_MATCH``.
     :raises AssertionError: from the call, when the answer has another status.
     """
     wsgi_app = app.wsgi_app
@@ -95,7 +128,7 @@ def make_call(app: Flask, status: int = 200, path: str = PATH, **headers: str) -
         "wsgi.multithread": False,
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
-        **headers,
+        **more,
     }
     expected = str(status)
 

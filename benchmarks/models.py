@@ -34,10 +34,16 @@ def make_app(url: str) -> Flask:
     return app
 
 
-def create_database(url: str) -> None:
-    """Create the tables in the database at url, and the one image in them."""
+def create_tables(url: str) -> None:
+    """Create the tables in the database at url."""
     with make_app(url).app_context():
         db.create_all()
+
+
+def create_database(url: str) -> None:
+    """Create the tables in the database at url, and the one image in them."""
+    create_tables(url)
+    with make_app(url).app_context():
         rows = [ImageProperty(name=name, value=value) for name, value in PROPERTIES.items()]
         db.session.add(Image(**FIELDS, properties=rows))
         db.session.commit()

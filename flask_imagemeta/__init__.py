@@ -1,12 +1,16 @@
 """An image's metadata in HTTP headers: the Image API v1's HEAD operation for Flask."""
 
+from typing import TYPE_CHECKING, Any
+
 from .access import Identity, keystone_identity
 from .exceptions import ConfigurationError, ImageMetaError, InvalidImage, StoreUnavailable
 from .extension import ImageMeta
 from .image import ImageRecord
-from .model import ImageMixin
 from .schema import HeaderSchema, ImageMetaSchema
 from .signals import image_hidden, image_missing, image_shown, store_unavailable
+
+if TYPE_CHECKING:
+    from .model import ImageMixin
 
 __version__ = "0.1.0"
 
@@ -27,3 +31,13 @@ __all__ = [
     "keystone_identity",
     "store_unavailable",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Only for those who use it: its column types bring SQLAlchemy's dialects of PostgreSQL and
+    # MySQL, which are twice what all of this package takes to import.
+    if name == "ImageMixin":
+        from .model import ImageMixin  # noqa: PLC0415
+
+        return ImageMixin
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

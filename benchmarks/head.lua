@@ -1,0 +1,2 @@
+-- wrk sends HEAD, and waits for no body.
+wrk.method = "HEAD"

@@ -1,0 +1,118 @@
+"""P5: lookups among many images, on three databases; and images with many properties."""
+
+from collections.abc import Callable, Iterator
+from itertools import cycle
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter, process_time
+from typing import Any
+
+import models
+from databases import KINDS, asked, fill, image_id, new_database, why_not
+from flask import Flask
+from harness import Call, Figure, in_fresh_process, make_call, ratios, spread, time_rounds
+from image import FIELDS
+from models import Image, ImageProperty, db
+
+from flask_imagemeta import ImageMeta
+from flask_imagemeta.stores import GlanceDatabase, ModelStore
+
+FEW = 1_000
+STORES = ("ModelStore", "GlanceDatabase")
+PROPERTY_COUNTS = (0, 10, 40, 80)
+
+
+def make_store(name: str, url: str) -> Callable[[str], Any]:
+    return ModelStore(Image) if name == "ModelStore" else GlanceDatabase(url)
+
+
+def make_lookup(name: str, url: str, count: int) -> Call:
+    """Return a function that looks up one of the images asked for, each in its turn."""
+    app, store, ids = models.make_app(url), make_store(name, url), cycle(asked(count))
+
+    def look_up() -> None:
+        with app.app_context():
+            image = store(next(ids))
+            assert image is not None
+
+    return look_up
+
+
+def compare_sizes(name: str, urls: dict[int, str], rounds: int) -> list[list[float]]:
+    """Return the seconds that lookups take among each number of images, round by round."""
+    calls = [make_lookup(name, url, count) for count, url in urls.items()]
+    is_here = all(url.startswith("sqlite") for url in urls.values())  # not in another process
+    return time_rounds(calls, rounds, process_time if is_here else perf_counter)
+
+
+def measure(quick: bool, say: Callable[[str], None]) -> Iterator[Figure]:
+    many = 10_000 if quick else 1_000_000
+    for kind in KINDS:
+        if (reason := why_not(kind)) is not None:
+            say(f"left out: {reason}")
+            continue
+        with new_database(kind) as big, new_database(kind) as small:
+            urls = {many: big, FEW: small}
+            for count, url in urls.items():
+                say(f"{kind}: making {count:,} images")
+                fill(kind, url, count)
+            for name in STORES:
+                say(f"{kind}: {name}")
+                times = in_fresh_process(compare_sizes, name, urls, 20 if quick else 100)
+                taken = [spread([row[i] for row in times]).median * 1e6 for i in (0, 1)]
+                compared = f"{name}, {kind}: {many:,} images / {FEW:,}"
+                note = f"{taken[0]:.0f} / {taken[1]:.0f} µs"
+                yield Figure("P5", compared, spread(ratios(times)), 1.1, note=note)
+    say("many properties")
+    yield from measure_properties(quick)
+
+
+def measure_properties(quick: bool) -> Iterator[Figure]:
+    for name in STORES:
+        times = in_fresh_process(compare_properties, name, 20 if quick else 150)
+        taken = [spread([row[i] for row in times]).median * 1e6 for i in range(len(times[0]))]
+        # Growth in a line makes it 1; growth with the square, 2.4.
+        ratio = spread([(row[3] - row[2]) / 40 / ((row[2] - row[1]) / 30) for row in times])
+        compared = f"{name}, sqlite: each of properties 41 to 80 / of 11 to 40"
+        counts = zip(PROPERTY_COUNTS, taken, strict=True)
+        note = ", ".join(f"{count}: {time:.0f} µs" for count, time in counts)
+        yield Figure("P5", compared, ratio, 1.25, note=note)
+
+
+def compare_properties(name: str, rounds: int) -> list[list[float]]:
+    """Return the seconds that requests for images with some properties each take."""
+    with TemporaryDirectory() as folder:
+        url = f"sqlite:///{Path(folder) / 'images.sqlite'}"
+        fill("sqlite", url, FEW)
+        give_properties(url)
+        app: Flask = models.make_app(url)
+        app.config["IMAGEMETA_MAX_HEADERS"] = 200
+        ImageMeta(app, lookup=make_store(name, url))
+        paths = [f"/v1/images/{number_id(count)}" for count in PROPERTY_COUNTS]
+        return time_rounds([make_call(app, path=path) for path in paths], rounds)
+
+
+def number_id(count: int) -> str:
+    return image_id(FEW + 1 + count)
+
+
+def give_properties(url: str) -> None:
+    """Add images with so many properties each, to the host's tables and to Glance's."""
+    with models.make_app(url).app_context():
+        for count in PROPERTY_COUNTS:
+            names = [f"property_{number:02}" for number in range(count)]
+            rows = [ImageProperty(name=name, value="a value") for name in names]
+            db.session.add(Image(**FIELDS | {"id": number_id(count)}, properties=rows))
+        db.session.commit()
+        connection = db.session.connection()
+        fields = ", ".join(name for name in FIELDS if name != "is_public")
+        connection.exec_driver_sql(
+            f"INSERT INTO images ({fields}, visibility) "
+            f"SELECT {fields}, 'public' FROM image WHERE id NOT IN (SELECT id FROM images)"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO image_properties (image_id, name, value, created_at, deleted) "
+            "SELECT image_id, name, value, '2016-01-06 03:22:20.000000', FALSE "
+            "FROM image_property WHERE name LIKE 'property_%'"
+        )
+        db.session.commit()
