@@ -11,7 +11,7 @@ from marshmallow import fields
 
 from .exceptions import InvalidImage
 from .image import ANSWERS, ImageRecord, read_field
-from .wire import from_value
+from .wire import as_text, from_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Identity:
 
     :param project_id: The caller's project (tenant), or None for a caller without one.
     :param roles: The names of the caller's roles; any iterable, kept as a frozenset.
-    :raises TypeError: when roles is a single string.
+    :raises TypeError: when roles is a single string, or holds what is none.
     """
 
     project_id: str | None = None
@@ -29,7 +29,10 @@ class Identity:
     def __post_init__(self) -> None:
         if isinstance(self.roles, str):
             raise TypeError(f"roles is {self.roles!r}, but must be several: [{self.roles!r}]?")
-        object.__setattr__(self, "roles", frozenset(self.roles))
+        roles = frozenset(self.roles)
+        if not all(isinstance(role, str) for role in roles):
+            raise TypeError(f"roles is {self.roles!r}, but must be names of roles")
+        object.__setattr__(self, "roles", roles)
 
     @property
     def is_admin(self) -> bool:
@@ -67,7 +70,7 @@ def may_see(image: Any, identity: Identity | None) -> bool:
         return True
     if identity is None or identity.project_id is None:
         return False
-    if _one_of(owner, (identity.project_id,)):
+    if _as_text(owner) == identity.project_id:
         return True
     if visibility is not None and not _one_of(visibility, ("shared",)):
         return False
@@ -102,6 +105,14 @@ def _has_member(image: Any, project_id: str) -> bool:
         raise
     except Exception as error:
         raise InvalidImage("members", members, f"cannot be read: {error!r}") from error
+
+
+def _as_text(owner: Any) -> str | None:
+    """Return an owner as its header shows it, such as a UUID's text; None where it cannot."""
+    try:
+        return as_text(owner)
+    except Exception:
+        return None
 
 
 def _one_of(value: Any, words: Iterable[Any]) -> bool:

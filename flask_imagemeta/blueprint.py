@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
-from hashlib import blake2b
 from os import urandom
 from typing import TYPE_CHECKING
 
@@ -18,8 +16,9 @@ from werkzeug.http import http_date
 
 from . import wire
 from .access import Identity, is_deleted, may_see
-from .conditional import evaluate
+from .conditional import as_last_modified, digest, evaluate
 from .exceptions import InvalidImage, StoreUnavailable, describe, printable
+from .image import check_image
 from .limits import Limits
 from .response import HeadResponse
 from .schema import OMITTED
@@ -64,6 +63,7 @@ def make_blueprint(state: State) -> Blueprint:
             if image is None:
                 send(image_missing, image_id, identity)
                 return respond(404, request_id)
+            check_image(image)
             if not may_see(image, identity):
                 send(image_hidden, image_id, identity)
                 return respond(404, request_id)
@@ -71,16 +71,15 @@ def make_blueprint(state: State) -> Blueprint:
             # Dumped first, so that sizes compare as they are sent, whatever the host keeps.
             headers = schema.dump(image)
             size = headers.get(size_header) if size_header else None
-            stored_size = hooks.stored_size(image)
+            stored_size = int(hooks.stored_size(image) or 0)
             if wanted_size not in (None, size) or (stored_size and str(stored_size) != size):
                 logger.info("%s: image %s: size mismatch", request_id, describe(image_id))
                 return respond(409, request_id)
 
             if is_deleted(image):
                 headers = select_properties(headers, lambda name: False)
-                headers.pop(OMITTED, None)  # none is shown, so none is missing
             elif (show := hooks.show_property) is not None:
-                headers = select_properties(headers, lambda name: show(name, identity))
+                headers = select_properties(headers, lambda name: as_shown(show(name, identity)))
             headers, omitted = limits.fit(headers)
             if omitted:
                 headers[OMITTED] = str(omitted)
@@ -110,26 +109,32 @@ def make_blueprint(state: State) -> Blueprint:
             return respond(412, request_id)
         send(image_shown, image_id, identity)
         ours = {REQUEST_ID: request_id, "ETag": f'"{etag}"', **common}
+        if last_modified is not None:
+            ours["Last-Modified"] = http_date(last_modified)
         if status == 304:
             return HeadResponse(304, ours)
-        dated = {} if last_modified is None else {"Last-Modified": http_date(last_modified)}
         # Content-Type first: Werkzeug looks through the headers for it.
-        return HeadResponse(200, {**content, **headers, **ours, **dated})
+        return HeadResponse(200, {**content, **headers, **ours})
 
     def select_properties(headers: Headers, is_shown: Callable[[str], bool]) -> Headers:
+        """Leave out the properties that are not shown, and the count that could tell of them."""
         prefix = schema.property_prefix
         return {
             header: value
             for header, value in headers.items()
-            if not (prefix and header.startswith(prefix))
-            or is_shown(wire.from_name(header[len(prefix) :]))
+            if header != OMITTED
+            and (
+                not (prefix and header.startswith(prefix))
+                or is_shown(wire.from_name(header[len(prefix) :]))
+            )
         }
 
     def respond(
         status: int, request_id: str, headers: Mapping[str, str | list[str]] | None = None
     ) -> Response:
-        headers = {**(headers or {}), REQUEST_ID: request_id, **common}
-        return Response(status=status, headers=headers)
+        response = Response(status=status, headers=headers)
+        response.headers.update({REQUEST_ID: request_id, **common})
+        return response
 
     def complete(response: Response) -> Response:
         """Give the answers that Flask makes for our route (OPTIONS, a crash) our headers."""
@@ -204,30 +209,14 @@ def as_identity(identity: object) -> Identity | None:
     raise TypeError(f"the identity hook returned {identity!r}, not an Identity or None")
 
 
-def digest(headers: Headers) -> str:
-    """Return the entity tag, without quotes, for the metadata in headers.
+def as_shown(shown: object) -> bool:
+    """Return what the show_property hook returned.
 
-    :raises ValueError: when a header has a line break, which only a schema's hook can bring in.
+    :raises TypeError: when that is not a bool; a string or a coroutine would pass for True.
     """
-    lines = "\n".join(map(":".join, headers.items()))
-    if lines.count("\n") >= max(1, len(headers)) or "\r" in lines:
-        raise ValueError(f"a header has a line break: {headers!r}")
-    return blake2b(lines.encode("latin-1"), digest_size=16).hexdigest()
-
-
-def as_last_modified(updated_at: str | None) -> datetime | None:
-    """Return the time in a header as a Last-Modified may carry it: whole seconds, not to come.
-
-    None for an image without that time, or with one in another form than the schema's own.
-    """
-    try:
-        time = datetime.fromisoformat(updated_at or "")
-    except ValueError:
-        return None
-    time = time.replace(microsecond=0, tzinfo=time.tzinfo or timezone.utc)
-    # RFC 9110, 8.8.2.1: an origin server must not send a time later than its own.
-    now = datetime.now(timezone.utc)
-    return time if time <= now else now.replace(microsecond=0)
+    if isinstance(shown, bool):
+        return shown
+    raise TypeError(f"the show_property hook returned {shown!r}, not True or False")
 
 
 def without_content(headers: WerkzeugHeaders) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""Conditional requests, in the order of RFC 9110, section 13.2.2.
+"""The validators of an answer, and conditional requests, in the order of RFC 9110, section 13.2.2.
 
 Werkzeug's ``make_conditional`` knows neither If-Unmodified-Since nor that order, so only its
 parsers are used.
@@ -6,7 +6,9 @@ parsers are used.
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from hashlib import blake2b
 
 from flask import Request
 
@@ -43,3 +45,24 @@ def evaluate(request: Request, etag: str, last_modified: datetime | None) -> int
         if modified_since is not None and last_modified <= modified_since:
             return 304
     return 200
+
+
+def digest(headers: Mapping[str, str]) -> str:
+    """Return the entity tag, without quotes, for the metadata in headers."""
+    lines = "\n".join(map(":".join, headers.items()))
+    return blake2b(lines.encode("latin-1"), digest_size=16).hexdigest()
+
+
+def as_last_modified(updated_at: str | None) -> datetime | None:
+    """Return the time in a header as a Last-Modified may carry it: whole seconds, not to come.
+
+    None for an image without that time, or with one in another form than the schema's own.
+    """
+    try:
+        time = datetime.fromisoformat(updated_at or "")
+    except ValueError:
+        return None
+    time = time.replace(microsecond=0, tzinfo=time.tzinfo or timezone.utc)
+    # RFC 9110, 8.8.2.1: an origin server must not send a time later than its own.
+    now = datetime.now(timezone.utc)
+    return time if time <= now else now.replace(microsecond=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,9 @@ from werkzeug.utils import import_string
 
 from . import wire
 from .exceptions import ConfigurationError
+
+# RFC 3986, 3.3: segments of a path.
+_URL_PREFIX = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
 
 HOOKS = ("lookup", "identity", "stored_size", "show_property")
 Hook = Callable[..., Any]
@@ -98,4 +102,4 @@ def _is_header(value: Any) -> bool:
 
 
 def _is_url_prefix(value: Any) -> bool:
-    return isinstance(value, str) and (value == "" or value.startswith("/")) and "<" not in value
+    return isinstance(value, str) and _URL_PREFIX.fullmatch(value) is not None

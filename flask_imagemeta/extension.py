@@ -204,7 +204,7 @@ class ImageMeta:
             )
         if name in self._hooks:
             raise RuntimeError(
-                f"ImageMeta {self.name!r} has a {name} hook already: {self._hooks[name]!r}."
+                f"ImageMeta {self.name!r} has the {name} hook already: {self._hooks[name]!r}."
             )
         self._hooks[name] = hook
         return hook

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
+from enum import Enum
 from typing import Any
 
 from marshmallow import fields
@@ -63,6 +64,8 @@ class Flag(fields.Boolean):
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         if value is None:
             return None
+        if isinstance(value, Enum):
+            value = value.value
         if value in self.truthy:
             return "True"
         if value in self.falsy:

@@ -6,15 +6,20 @@ A field that is absent counts as None. `ImageRecord` is the ready-made stores' o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import Enum
+from functools import cached_property, partial
+from sqlite3 import Row
 from types import MappingProxyType
 from typing import Any
 
 from werkzeug.exceptions import HTTPException
 
 from .exceptions import InvalidImage, StoreUnavailable
+
+# The fields that decide who may see an image; a schema must not read them from elsewhere.
+ACCESS_FIELDS = frozenset({"deleted", "is_public", "owner"})
 
 # What a lazy field of a host's image may raise on purpose: answers, not faults of the image.
 ANSWERS = (StoreUnavailable, HTTPException)
@@ -61,7 +66,33 @@ def getter(image: Any) -> Callable[[str], Any]:
     """Return a function that reads a field of the image by name, None where it is absent."""
     if isinstance(image, (dict, Mapping)):  # a dict is recognised at once, a Mapping asks the ABC
         return image.get
-    return lambda name: getattr(image, name, None)
+    if isinstance(image, Row):
+        return dict(image).get
+    return partial(_get_attribute, image)
+
+
+def _get_attribute(image: Any, name: str) -> Any:
+    try:
+        return getattr(image, name)
+    except AttributeError:
+        # A property that fails must not pass for a field that is absent: no owner, not deleted.
+        if isinstance(getattr(type(image), name, None), (property, cached_property)):
+            raise
+        return None
+
+
+def check_image(image: Any) -> None:
+    """Check that what a lookup found can be an image at all.
+
+    Otherwise all its fields would count as absent: it would belong to nobody, so be for all.
+
+    :raises InvalidImage: for what is neither a mapping nor an object with any of the fields.
+    """
+    if isinstance(image, (dict, Mapping, Row)):
+        return
+    if all(read_field(image, one.name) is None for one in fields(ImageRecord)):
+        reason = "neither a mapping nor an object with an image's fields"
+        raise InvalidImage("id", image, reason)
 
 
 def read_field(image: Any, name: str) -> Any:

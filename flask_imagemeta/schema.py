@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 from marshmallow import EXCLUDE, Schema, missing, pre_load
+from marshmallow.decorators import POST_DUMP
 from marshmallow.fields import Field
 
 from . import wire
 from .exceptions import InvalidImage
 from .fields import Flag, Properties, PublicFlag, Text, Timestamp, WholeNumber
-from .image import ANSWERS, getter
+from .image import ACCESS_FIELDS, ANSWERS, getter
 
 OMITTED = "X-Imagemeta-Omitted-Properties"
 
@@ -52,6 +53,7 @@ class HeaderSchema(Schema):
         super().__init__(**kwargs)
         self._steps = []
         self._properties: tuple[_Step, Properties] | None = None
+        self._has_dump_hooks = bool(self._hooks[POST_DUMP])
         self._load_keys: dict[str, str] = {}
         self.property_prefix: str = ""  # of the headers that carry properties; empty without them
         for name, field in self.fields.items():
@@ -66,10 +68,22 @@ class HeaderSchema(Schema):
             if name in self.load_fields:
                 self._load_keys[step.header.lower()] = step.header
 
+        if prefix := self.property_prefix.lower():
+            for step in self._steps:
+                if step.header.lower().startswith(prefix):
+                    raise ValueError(
+                        f"{type(self).__name__}.{step.name}: {step.header!r} would be a property's"
+                    )
+
     def _make_step(self, name: str, field: Field[Any]) -> _Step:
         header = str(field.data_key)
         if not wire.is_token(header):
             raise ValueError(f"{type(self).__name__}.{name}: {header!r} cannot be a header's name")
+        if name in ACCESS_FIELDS and field.attribute not in (None, name):
+            raise ValueError(
+                f"{type(self).__name__}.{name} is read from {field.attribute!r}, but who may see "
+                f"an image is decided by the image's own {name!r}"
+            )
         default = field.dump_default
         attribute = field.attribute or name
         custom = "." in attribute or type(self).get_attribute is not Schema.get_attribute
@@ -97,6 +111,14 @@ class HeaderSchema(Schema):
             field_obj.data_key = self.prefix + wire.as_name(stem)
         if field_obj.load_default is missing and not field_obj.required:
             field_obj.load_default = None
+
+    def dump(self, obj: Any, *, many: bool | None = None) -> Any:
+        """Return an image's headers; see the class."""
+        headers = super().dump(obj, many=many)
+        if self._has_dump_hooks:
+            for one in headers if isinstance(headers, list) else [headers]:
+                _check_headers(one)
+        return headers
 
     def _serialize(self, obj: Any, *, many: bool = False) -> Any:
         # marshmallow's own loop, for headers: Schema.dump calls it between the dump hooks.
@@ -160,6 +182,17 @@ class HeaderSchema(Schema):
         if stem:
             found[self.property_prefix] = properties
         return found
+
+
+def _check_headers(headers: dict[str, str]) -> None:
+    """Check what a schema's own dump hook made of the headers.
+
+    :raises InvalidImage: naming a header that must not reach the wire.
+    """
+    for name, value in headers.items():
+        if not wire.is_token(name) or not wire.is_wsgi_text(value):
+            reason = "a dump hook of the schema made what cannot be a header in WSGI's form"
+            raise InvalidImage(name, value, reason)
 
 
 def _join(texts: dict[str, Any], key: str, text: str) -> None:

@@ -36,6 +36,7 @@ CLIENT_MAX_BYTES = 16_384
 _CONTROLS = {code: " " for code in (*range(0x20), *range(0x7F, 0xA0)) if code != 0x09}
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
 _VALUE = re.compile(r"[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?")
+_WSGI_TEXT = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
 _SAFE_IN_NAME = "!#$&'*+^`|"  # with quote()'s own letters, digits and "_.-~": a token less "%"
 
@@ -48,6 +49,11 @@ def is_token(name: str) -> bool:
 def is_value(value: str) -> bool:
     """Tell whether value can be a header's value as it is: not empty, no white space around it."""
     return _VALUE.fullmatch(value) is not None
+
+
+def is_wsgi_text(value: object) -> bool:
+    """Tell whether a value is text in WSGI's form, without a control character but tab."""
+    return isinstance(value, str) and _WSGI_TEXT.fullmatch(value) is not None
 
 
 def as_name(text: str) -> str:

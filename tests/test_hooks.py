@@ -158,7 +158,7 @@ def test_configuration_beats_code(name: str, host_hooks: ModuleType) -> None:
 def test_set_twice(name: str) -> None:
     """Setting a hook a second time in code raises and names the first."""
     imagemeta = ImageMeta(**{name: HOOKS[name]})  # type: ignore[arg-type]
-    with pytest.raises(RuntimeError, match=f"has a {name} hook already") as caught:
+    with pytest.raises(RuntimeError, match=f"has the {name} hook already") as caught:
         getattr(imagemeta, name)(lambda *args: None)
     assert repr(HOOKS[name]) in str(caught.value)
 

@@ -316,8 +316,9 @@ def test_line_break_of_a_schemas_hook() -> None:
         def add_header(self, headers: dict[str, str], **kwargs: Any) -> dict[str, str]:
             return headers | {"X-Image-Meta-Note": "a\r\nX-Evil: 1"}
 
-    with pytest.raises(ValueError, match="a header has a line break"):
-        make_client(EXAMPLE, schema=Schema).head(PATH)
+    response = make_client(EXAMPLE, schema=Schema).head(PATH)
+    assert response.status_code == 500
+    assert "X-Evil" not in str(response.headers)
 
 
 def test_status_that_the_host_changes() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .database import store_errors
+
 
 class Entity:
     """An entity whose related rows read as the fields they stand for."""
@@ -13,12 +15,13 @@ class Entity:
         self._entity = entity
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self._entity, name)
-        if name == "properties":
-            return {row.name: row.value for row in _rows(value)}
-        if name == "members":
-            return [row.member for row in _rows(value)]
-        return value
+        with store_errors():
+            value = getattr(self._entity, name)
+            if name == "properties":
+                return {row.name: row.value for row in _rows(value)}
+            if name == "members":
+                return [row.member for row in _rows(value)]
+            return value
 
 
 def _rows(related: Any) -> Iterable[Any]:

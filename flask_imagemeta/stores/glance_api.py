@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timezone
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -180,4 +180,5 @@ def _as_time(text: str | None) -> datetime | None:
     """Return a time of API v2 (ISO 8601, ends in Z) in UTC without a zone."""
     if text is None:
         return None
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).replace(tzinfo=None)
+    time = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return time.astimezone(timezone.utc).replace(tzinfo=None) if time.tzinfo else time

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, false, func, inspect, select
+from sqlalchemy import Select, Uuid, bindparam, false, func, inspect, select
 from sqlalchemy.orm import Mapper, Session, selectinload
 
 from ..image import ImageRecord
@@ -153,11 +153,12 @@ class ModelStore:
 
     def _as_key(self, image_id: str) -> Any:
         """Return an id as the column's type, None where it cannot be one."""
-        if self._key_type is UUID:
+        if isinstance(self._mapper.column_attrs["id"].columns[0].type, Uuid):
             try:
-                return UUID(image_id)
+                key = UUID(image_id)
             except ValueError:
                 return None
+            return key if self._key_type is UUID else str(key)
         if self._key_type is int:
             is_number = image_id.isascii() and image_id.isdecimal() and len(image_id) < 20
             return int(image_id) if is_number and int(image_id) <= _MAX_INTEGER else None
@@ -226,7 +227,11 @@ def _as_image(plan: _Plan, session: Session, rows: Sequence[Any]) -> dict[str, A
 def _alive(relationship: Any, row: Any) -> Any:
     """Return a relationship limited to rows that are not deleted, where rows can be."""
     has_deleted = "deleted" in inspect(row).column_attrs
-    return relationship.and_(row.deleted == false()) if has_deleted else relationship
+    return (
+        relationship.and_(func.coalesce(row.deleted, false()) == false())
+        if has_deleted
+        else relationship
+    )
 
 
 def _member_fetcher(
