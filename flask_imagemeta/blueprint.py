@@ -221,13 +221,13 @@ def as_last_modified(updated_at: str | None) -> datetime | None:
     None for an image without that time, or with one in another form than the schema's own.
     """
     try:
-        time = datetime.fromisoformat(updated_at or "").replace(microsecond=0)
+        time = datetime.fromisoformat(updated_at or "")
     except ValueError:
         return None
-    if time.tzinfo is None:
-        time = time.replace(tzinfo=timezone.utc)
+    time = time.replace(microsecond=0, tzinfo=time.tzinfo or timezone.utc)
     # RFC 9110, 8.8.2.1: an origin server must not send a time later than its own.
-    return min(time, datetime.now(timezone.utc).replace(microsecond=0))
+    now = datetime.now(timezone.utc)
+    return time if time <= now else now.replace(microsecond=0)
 
 
 def without_content(headers: WerkzeugHeaders) -> dict[str, list[str]]:

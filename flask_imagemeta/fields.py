@@ -97,9 +97,11 @@ class Timestamp(fields.NaiveDateTime):
             value = self.deserialize(value)
         if not isinstance(value, datetime):
             raise TypeError("not a date and time")
-        if value.utcoffset() is not None:  # a zone without an offset counts as none
-            value = value.astimezone(timezone.utc)
-        return str(value.replace(tzinfo=None).isoformat(timespec="microseconds"))
+        if value.tzinfo is not None:
+            if value.utcoffset() is not None:  # a zone without an offset counts as none
+                value = value.astimezone(timezone.utc)
+            value = value.replace(tzinfo=None)
+        return str(value.isoformat(timespec="microseconds"))
 
 
 class Properties(fields.Dict):
