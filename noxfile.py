@@ -27,7 +27,7 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", "-q", "-m", "not slow and not browser", *session.posargs)
 
 
-@nox.session(python="3.10")
+@nox.session(python="3.10" if shutil.which("python3.10") else None)
 def lowest(session: nox.Session) -> None:
     """Run the core of the suite with the lowest versions that are declared."""
     declared = [line.replace(">=", "==") for line in PYPROJECT["project"]["dependencies"]]

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.serving import make_server
 
 from . import create_app
@@ -14,17 +15,27 @@ from .seed import EXAMPLE_ID
 GLANCE_KEYS = ("GLANCE_DATABASE_URL", "GLANCE_URL")
 
 
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{port} is no port: take one from 0 to 65535")
+    return port
+
+
 def main() -> None:
     """Serve the example on this machine until it is interrupted."""
     parser = argparse.ArgumentParser(prog="example_app", description=__doc__)
-    parser.add_argument("--port", type=int, default=5000, help="0 takes any free port")
+    parser.add_argument("--port", type=_port, default=5000, help="0 takes any free port")
     port = parser.parse_args().port
     config = {key: os.environ[key] for key in GLANCE_KEYS if os.environ.get(key)}
-    app = create_app(config)
+    try:
+        app = create_app(config)
+    except (OSError, ValueError, SQLAlchemyError) as error:
+        sys.exit(f"The demo cannot start with {config or 'the folder instance/'}: {error}")
     try:
         server = make_server("127.0.0.1", port, app, threaded=True)
-    except SystemExit:  # Werkzeug's own answer to a port in use, already printed
-        sys.exit(f"Take another port: make demo PORT={port + 1}")
+    except SystemExit:  # Werkzeug has said why: in use, or not for everybody
+        sys.exit("Take another port: make demo PORT=8080")
     base = f"http://127.0.0.1:{server.port}"
     print(f"Serving on {base}/ (Ctrl-C ends it). Try, in another terminal:\n")
     image_id = "IMAGE_ID" if config else EXAMPLE_ID

@@ -15,10 +15,12 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
+    ORMExecuteState,
     column_property,
     deferred,
     mapped_column,
     relationship,
+    with_loader_criteria,
 )
 
 from flask_imagemeta import Identity, ImageMeta, ImageMixin, StoreUnavailable
@@ -298,6 +300,30 @@ def test_the_session_stays_as_it_was(statements: list[str]) -> None:
         assert pending in db.session.new
     db.session.rollback()
     assert len(statements) == 1
+
+
+@pytest.mark.usefixtures("app")
+def test_changes_of_the_session_are_seen() -> None:
+    """A lookup sees what the session has changed but not yet written, as its own queries do."""
+    db.session.get_one(Image, "plain").name = "changed"
+    assert ModelStore(Image)("plain")["name"] == "changed"
+    db.session.rollback()
+
+
+@pytest.mark.usefixtures("app")
+def test_criteria_that_the_host_adds_hold() -> None:
+    """What the host's own session listener hides from its queries, a lookup does not find."""
+
+    def hide(state: ORMExecuteState) -> None:
+        hidden = with_loader_criteria(Image, Image.id != "plain")
+        state.statement = state.statement.options(hidden)
+
+    sa.event.listen(db.session, "do_orm_execute", hide)
+    try:
+        assert ModelStore(Image)("plain") is None
+    finally:
+        sa.event.remove(db.session, "do_orm_execute", hide)
+    assert ModelStore(Image)("plain") is not None
 
 
 def test_a_database_that_is_gone_is_unavailable(kind: str, url: str) -> None:
