@@ -326,6 +326,22 @@ def test_criteria_that_the_host_adds_hold() -> None:
     assert ModelStore(Image)("plain") is not None
 
 
+@pytest.mark.usefixtures("app")
+def test_a_transaction_that_the_host_sets_up_is_used() -> None:
+    """A host that prepares each transaction, to set who asks for instance, prepares a lookup's."""
+    begun = []
+
+    def prepare(session: Any, transaction: Any, connection: sa.Connection) -> None:
+        begun.append(connection.scalar(sa.select(1)))
+
+    sa.event.listen(db.session, "after_begin", prepare)
+    try:
+        ModelStore(Image)("plain")
+    finally:
+        sa.event.remove(db.session, "after_begin", prepare)
+    assert begun == [1]
+
+
 def test_a_database_that_is_gone_is_unavailable(kind: str, url: str) -> None:
     """A database out of reach means that the store is unavailable."""
     gone = sa.make_url(url)
