@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from flask import current_app
@@ -90,5 +90,9 @@ def select_columns(
             session.flush()
         connection = session.connection(bind_arguments={"mapper": mapper})
         return connection.execute(statement, values).all()
-    with bind.connect() as connection:
+    connection = bind.connect()
+    try:
         return connection.execute(statement, values).all()
+    finally:
+        with suppress(DBAPIError):  # what was read is read
+            connection.close()

@@ -3,7 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from flask import Flask
 from sqlalchemy import text
+
+from flask_imagemeta import ImageMeta
 
 from .apps import Image, db
 
@@ -112,3 +115,12 @@ def test_session_of_the_command_sees_the_image(app, run):
         db.session.add(Image(id="new"))
         db.session.commit()
     assert run("show", "new").exit_code == 0
+
+
+def test_no_lookup():
+    """An object without a lookup has nothing to show, and the message says so."""
+    app = Flask(__name__)
+    ImageMeta(app)
+    result = app.test_cli_runner().invoke(args=["imagemeta", "show", "i1"])
+    assert result.exit_code == 2
+    assert "ImageMeta 'imagemeta' has no lookup hook" in result.output

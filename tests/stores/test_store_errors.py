@@ -63,8 +63,11 @@ def test_any_error_of_a_lost_connection_is_unavailable(lost: bool, raised: type[
         raise sa.exc.InternalError("SELECT 1", {}, Exception("why"), connection_invalidated=lost)
 
 
-def test_a_connection_lost_after_reading_does_not_matter(app: Flask) -> None:
-    """What was read is read: the transaction's end may fail."""
+@pytest.mark.parametrize("host_listens", [False, True])
+def test_a_connection_lost_after_reading_does_not_matter(app: Flask, host_listens: bool) -> None:
+    """What was read is read: its end may fail, on a connection of its own or the session's."""
+    if host_listens:
+        sa.event.listen(get_session(), "do_orm_execute", lambda state: None)
 
     def fail(connection: sa.Connection) -> None:
         raise sa.exc.OperationalError("ROLLBACK", {}, Exception("connection lost"))
