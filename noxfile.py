@@ -24,7 +24,9 @@ LOWEST_OF_OTHERS = ["blinker==1.7.0", "sqlalchemy==2.0.23", "werkzeug==3.0.1"]
 def tests(session: nox.Session) -> None:
     """Run the suite on every Python that is present, with the newest releases."""
     session.install("-e", ".", *TEST)
-    session.run("pytest", "-q", "-m", "not slow and not browser", *session.posargs)
+    session.run(
+        "pytest", "-q", "-n2", "--dist=loadfile", "-m", "not slow and not browser", *session.posargs
+    )
 
 
 @nox.session(python="3.10" if shutil.which("python3.10") else None)
