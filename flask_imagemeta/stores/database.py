@@ -73,26 +73,37 @@ def reading(session: Session) -> Iterator[None]:
 
 
 def select_columns(
-    session: Session, mapper: Mapper[Any], statement: Select[Any], values: dict[str, Any]
+    mapper: Mapper[Any], statement: Select[Any], values: dict[str, Any]
 ) -> Sequence[Any]:
     """Return the rows of a statement that selects columns of a model, as the session sees them.
 
-    `Session.execute` prepares rows for entities, in a transaction: 180 µs. Its connection gives
-    plain rows in 110, and one of its engine's in 70, where the session has begun nothing that
-    they could depend on. A host that listens, to add criteria or to set up a transaction, is
-    heard.
+    `Session.execute` makes rows for entities, which takes 135 µs more than to ask an engine. So
+    that is left to sessions for which the host has changed what execute does. Others lend the
+    connection of their transaction, 70 µs more, where they have begun one or the host prepares
+    each, and where not, their engine.
     """
-    if session.dispatch.do_orm_execute:
-        return session.execute(statement, values).all()
+    scoped = host_sqlalchemy().session
+    session: Session = scoped() if scoped.registry.has() else scoped.session_factory()
+    is_plain = not (
+        session.dispatch.do_orm_execute
+        or getattr(session, "execution_options", None)  # since SQLAlchemy 2.1
+        or type(session).execute is not Session.execute
+    )
     bind = session.get_bind(mapper)
-    if session.in_transaction() or session.dispatch.after_begin or not isinstance(bind, Engine):
+    has_begun = session.in_transaction() or session.dispatch.after_begin
+    if is_plain and isinstance(bind, Engine) and not has_begun:
+        connection = bind.connect()
+        try:
+            return connection.execute(statement, values).all()
+        finally:
+            with suppress(DBAPIError):  # what was read is read
+                connection.close()
+
+    session = scoped()  # to be removed at the end of the request, unlike one made above
+    with reading(session):
+        if not is_plain:
+            return session.execute(statement, values).all()
         if session.autoflush:
             session.flush()
         connection = session.connection(bind_arguments={"mapper": mapper})
         return connection.execute(statement, values).all()
-    connection = bind.connect()
-    try:
-        return connection.execute(statement, values).all()
-    finally:
-        with suppress(DBAPIError):  # what was read is read
-            connection.close()

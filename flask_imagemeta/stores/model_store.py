@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Select, Uuid, bindparam, false, func, inspect, select
-from sqlalchemy.orm import Mapper, Session, selectinload
+from sqlalchemy.orm import Mapper, selectinload
 
 from ..image import ImageRecord
-from .database import get_session, host_sqlalchemy, reading, select_columns, store_errors
+from .database import get_session, host_sqlalchemy, select_columns, store_errors
 from .entity import Entity
 from .lazy import LazyMembers
 from .new_rows import make_row
@@ -26,6 +26,7 @@ _PAGE = 500  # images read at once: SQLite takes 999 variables in a statement
 class _Plan(NamedTuple):
     """The statements that read images, worked out from the model at the first lookup."""
 
+    mapper: Mapper[Any]
     all_rows: Select[Any]
     statement: Select[Any]
     columns: tuple[str, ...]
@@ -65,13 +66,11 @@ class ModelStore:
 
     def _find_columns(self, image_id: str, key: Any) -> dict[str, Any] | None:
         plan = self._plan
-        session = get_session()
-        with reading(session):
-            rows = select_columns(session, self._mapper, plan.statement, {"image_id": key})
+        rows = select_columns(plan.mapper, plan.statement, {"image_id": key})
         # MariaDB compares without case; an id has to be the same to the letter.
         if not rows or str(rows[0].id) != image_id:
             return None
-        return _as_image(plan, session, rows)
+        return _as_image(plan, rows)
 
     def _find_entity(self, image_id: str, key: Any) -> Any:
         entity = get_session().get(self._model, key)
@@ -113,7 +112,7 @@ class ModelStore:
         plan = self._plan
         rows = session.execute(plan.all_rows.where(model.id.in_(ids)).order_by(model.id))
         by_id = groupby(rows, key=lambda row: row.id)
-        return [_as_image(plan, session, list(group)) for _, group in by_id]
+        return [_as_image(plan, list(group)) for _, group in by_id]
 
     def copies_of(self, checksum: str, size: int) -> list[str]:
         """Return the ids of the images that hold the same data and are not deleted."""
@@ -202,7 +201,7 @@ class ModelStore:
             members = select(row.member).select_from(model).join(_alive(model.members, row))
             members = members.where(model.id == bindparam("image_id"))
         one = statement.where(model.id == bindparam("image_id"))
-        return _Plan(statement, one, tuple(columns), has_property_rows, members)
+        return _Plan(mapper, statement, one, tuple(columns), has_property_rows, members)
 
     def _related(self, relationship: str, *columns: str) -> Any:
         target = self._mapper.relationships[relationship].mapper
@@ -215,12 +214,13 @@ class ModelStore:
         return target.class_
 
 
-def _as_image(plan: _Plan, session: Session, rows: Sequence[Any]) -> dict[str, Any]:
+def _as_image(plan: _Plan, rows: Sequence[Any]) -> dict[str, Any]:
     image = dict(zip(plan.columns, rows[0], strict=False))
     if plan.has_property_rows:
         image["properties"] = {row[-2]: row[-1] for row in rows if row[-2] is not None}
     if plan.members is not None:
-        image["members"] = LazyMembers(_member_fetcher(session, plan.members, image["id"]))
+        fetch = partial(_fetch_members, plan.mapper, plan.members, image["id"])
+        image["members"] = LazyMembers(fetch)
     return image
 
 
@@ -234,14 +234,11 @@ def _alive(relationship: Any, row: Any) -> Any:
     )
 
 
-def _member_fetcher(
-    session: Session, statement: Select[Any], key: Any
-) -> Callable[[str | None], Iterable[str]]:
-    column = statement.selected_columns[0]
-
-    def fetch(project_id: str | None) -> list[str]:
-        wanted = statement if project_id is None else statement.where(column == project_id)
-        with store_errors(), reading(session):
-            return list(session.scalars(wanted, {"image_id": key}))
-
-    return fetch
+def _fetch_members(
+    mapper: Mapper[Any], statement: Select[Any], key: Any, project_id: str | None
+) -> list[str]:
+    if project_id is not None:
+        statement = statement.where(statement.selected_columns[0] == project_id)
+    with store_errors():
+        rows = select_columns(mapper, statement, {"image_id": key})
+    return [row[0] for row in rows]
