@@ -12,13 +12,6 @@ from hashlib import blake2b
 
 from flask import Request
 
-_HEADERS = (
-    "HTTP_IF_MATCH",
-    "HTTP_IF_NONE_MATCH",
-    "HTTP_IF_MODIFIED_SINCE",
-    "HTTP_IF_UNMODIFIED_SINCE",
-)
-
 
 def evaluate(request: Request, etag: str, last_modified: datetime | None) -> int:
     """Return 200, 304 or 412 for a request that would get 200 without conditions.
@@ -27,12 +20,11 @@ def evaluate(request: Request, etag: str, last_modified: datetime | None) -> int
     :param last_modified: UTC, whole seconds; None makes the conditions on dates void.
     """
     environ = request.environ
-    if environ.keys().isdisjoint(_HEADERS):
-        return 200
+    # A header's parser is asked only where there is that header: even to find none takes 3 µs.
     if "HTTP_IF_MATCH" in environ:
         if not request.if_match.contains(etag):
             return 412
-    elif last_modified is not None:
+    elif "HTTP_IF_UNMODIFIED_SINCE" in environ and last_modified is not None:
         unmodified_since = request.if_unmodified_since
         if unmodified_since is not None and last_modified > unmodified_since:
             return 412
@@ -40,7 +32,7 @@ def evaluate(request: Request, etag: str, last_modified: datetime | None) -> int
         # Nearly every client sends the one tag back as it came; parsing a list takes 2 µs.
         is_same = environ["HTTP_IF_NONE_MATCH"] == f'"{etag}"'
         return 304 if is_same or request.if_none_match.contains_weak(etag) else 200
-    if last_modified is not None:
+    if "HTTP_IF_MODIFIED_SINCE" in environ and last_modified is not None:
         modified_since = request.if_modified_since
         if modified_since is not None and last_modified <= modified_since:
             return 304
