@@ -26,6 +26,7 @@ from harness import Figure
 
 HERE = Path(__file__).parent
 LIBRARIES = ("flask", "werkzeug", "flask-sqlalchemy", "sqlalchemy", "marshmallow")
+LEFT_OUT = f"The hand-written views leave out: {apps.LEFT_OUT}."
 STARTED = monotonic()
 
 
@@ -65,7 +66,7 @@ def show(figures: list[Figure]) -> None:
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         print("  ".join([*cells, row[6]]).rstrip())
-    print(f"\nThe hand-written views leave out: {apps.LEFT_OUT}.")
+    print(f"\n{LEFT_OUT}")
 
 
 def as_markdown(figures: list[Figure], machine: str) -> str:
@@ -73,7 +74,7 @@ def as_markdown(figures: list[Figure], machine: str) -> str:
     rows = [["id", "compared", "ratio", "spread", "goal", "verdict", "absolute"], ["---"] * 7]
     rows += [as_row(figure) for figure in figures]
     lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([*lines, "", f"Measured on {machine}.", ""])
+    return "\n".join([*lines, "", LEFT_OUT, "", f"Measured on {machine}.", ""])
 
 
 def write(figures: list[Figure]) -> None:

@@ -109,7 +109,7 @@ def request_rate(port: int, connections: int, seconds: float) -> float:
 
 def measure(quick: bool, say: Callable[[str], None]) -> Iterator[Figure]:
     """Compare servers that run side by side, asked turn by turn."""
-    client = "wrk" if shutil.which("wrk") else "the benchmark's own client, wrk is not here"
+    client = "wrk" if shutil.which("wrk") else "client.py, as wrk is not here"
     seconds, rounds = (0.5, 2) if quick else (1, 5)
     with TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'images.sqlite'}"
@@ -131,5 +131,5 @@ def measure(quick: bool, say: Callable[[str], None]) -> Iterator[Figure]:
                             "P4",
                             f"{server}, connections: {connections}: {NAMES[of]} / {NAMES[to]}",
                             spread([row[of] / row[to] for row in rates]),
-                            note=f"{first:.0f} / {second:.0f} requests per second",
+                            note=f"{first:.0f} / {second:.0f} requests per second, by {client}",
                         )

@@ -14,7 +14,8 @@ LABELS = {
     "constant": "view with constant headers",
     "dict": "Flask-ImageMeta, a dict",
     "model": "Flask-ImageMeta, ModelStore",
-    "core": "hand-written, SQLAlchemy Core",
+    "engine": "hand-written, Core on the engine",
+    "core": "hand-written, Core in the session",
     "idiomatic": "hand-written, ORM and marshmallow",
 }
 
@@ -32,8 +33,9 @@ class Pair(NamedTuple):
 
 # The calls that are timed turn by turn, and what is compared among them.
 GROUPS = {
-    ("model", "core", "idiomatic"): [
-        Pair("P1", "ModelStore / hand-written Core view", "model", "core", 1.0),
+    ("model", "core", "engine", "idiomatic"): [
+        Pair("P1", "ModelStore / Core view", "model", "core", 1.0),
+        Pair("P1", "ModelStore / Core view that goes past the session", "model", "engine", 1.0),
         Pair("P3", "idiomatic view / ModelStore", "idiomatic", "model", 2.5, is_floor=True),
     ],
     ("dict", "constant"): [
@@ -51,6 +53,7 @@ def make_calls(names: tuple[str, ...], url: str) -> list[Call]:
     calls = {
         "model": lambda: make_call(apps.make_model_app(url)),
         "core": lambda: make_call(apps.make_core_app(url)),
+        "engine": lambda: make_call(apps.make_engine_app(url)),
         "idiomatic": lambda: make_call(apps.make_idiomatic_app(url)),
         "constant": lambda: make_call(apps.make_constant_app()),
         "dict": lambda: make_call(apps.make_dict_app()),

@@ -21,6 +21,7 @@ models.create_database(url)
 made = {
     "model": apps.make_model_app(url),
     "core": apps.make_core_app(url),
+    "engine": apps.make_engine_app(url),
     "idiomatic": apps.make_idiomatic_app(url),
     "dict": apps.make_dict_app(),
     "constant": apps.make_constant_app(),
@@ -52,7 +53,7 @@ def headers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str
     return {name: dict(pairs) for name, pairs in answers.items()}
 
 
-@pytest.mark.parametrize("view", ["core", "idiomatic", "constant", "dict"])
+@pytest.mark.parametrize("view", ["core", "engine", "idiomatic", "constant", "dict"])
 def test_every_view_sends_the_same_metadata(headers: dict[str, dict[str, str]], view: str) -> None:
     """The views that are compared send the same metadata headers, to the letter."""
     prefix = ImageMetaSchema.prefix
