@@ -75,3 +75,15 @@ def test_the_view_with_constant_headers_sends_all_of_ours(
 def test_a_ratio_is_taken_in_each_round() -> None:
     """The harness divides times of the same round, and tells the median and the quartiles."""
     assert run(SPREAD) == [1.5, 2.0, 2.5]
+
+
+@pytest.mark.slow
+def test_a_quick_run_prints_a_line_for_each_comparison() -> None:
+    """All of the benchmarks run, and a quick run leaves the figures that are kept as they are."""
+    kept = [BENCHMARKS / name for name in ("results.json", "table.md", "chart.svg")]
+    before = [path.read_bytes() for path in kept]
+    command = [sys.executable, "run.py", "--quick"]
+    table = subprocess.run(command, cwd=BENCHMARKS, stdout=subprocess.PIPE, check=True, text=True)
+    rows = table.stdout.split("\n\n")[0].splitlines()[1:]
+    assert {row.split()[0] for row in rows} == {"P1", "P2", "P3", "P4", "P5", "P6", "P7"}
+    assert [path.read_bytes() for path in kept] == before
