@@ -75,8 +75,9 @@ def _ask(name: str, image_id: str) -> Response:
     Middleware that wants a token would refuse it, and the answer is to be that of ImageMeta.
     """
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    with app.test_request_context():
-        path = url_for(f"{name}.show_image", image_id=image_id)
+    with app.test_request_context() as context:
+        url = url_for(f"{name}.show_image", image_id=image_id)
+        path = url.removeprefix(context.request.root_path)  # which the builder puts before it
     environ = EnvironBuilder(app, path, method="HEAD").get_environ()
     return Response.from_app(partial(Flask.wsgi_app, app), environ)
 

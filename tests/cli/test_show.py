@@ -50,6 +50,13 @@ def test_caller_ends_with_the_command(app, run, put):
     assert run("show", "i1").exit_code == 1
 
 
+def test_an_application_below_a_path(app, run, put):
+    """An application that is mounted below a path of a server answers as it does there."""
+    app.config["APPLICATION_ROOT"] = "/images-of-ours"
+    put(PRIVATE)
+    assert run("show", "i1", "--as", "p1").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("image_id", "reason"), [("i1", "may not see it"), ("i2", "there is no image")]
 )
