@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from html import escape
+from textwrap import wrap
 from typing import NamedTuple
 
-WIDTH, BAR, GAP, TOP, LEFT, RIGHT = 720, 22, 10, 52, 250, 80
+WIDTH, BAR, GAP, TOP, LEFT, RIGHT, LINE = 760, 22, 10, 52, 290, 80, 18
 
 STYLE = """
   text { font: 14px system-ui, sans-serif; fill: #24292f }
@@ -29,9 +30,11 @@ class Bar(NamedTuple):
     is_ours: bool
 
 
-def draw(title: str, note: str, bars: Sequence[Bar]) -> str:
-    """Return the SVG."""
-    height = TOP + len(bars) * (BAR + GAP) + 16
+def draw(title: str, note: str, bars: Sequence[Bar], footnote: str) -> str:
+    """Return the SVG, with the note below the title and the footnote below the bars."""
+    bottom = TOP + len(bars) * (BAR + GAP)
+    footnotes = wrap(footnote, 110)  # characters: that many fit into the width
+    height = bottom + LINE * (len(footnotes) + 1)
     scale = (WIDTH - LEFT - RIGHT) / max(bar.microseconds for bar in bars)
     summary = "; ".join(f"{bar.label}: {bar.microseconds:.0f} µs" for bar in bars)
     lines = [
@@ -50,4 +53,6 @@ def draw(title: str, note: str, bars: Sequence[Bar]) -> str:
             f'<rect class="{kind}" x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR}" rx="3"/>',
             f'<text x="{LEFT + width + 8:.1f}" y="{y + 16}">{bar.microseconds:.0f} µs</text>',
         ]
+    for number, text in enumerate(footnotes, start=1):
+        lines.append(f'<text class="note" x="8" y="{bottom + number * LINE}">{escape(text)}</text>')
     return "\n".join([*lines, "</svg>", ""])
