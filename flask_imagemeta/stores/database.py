@@ -59,13 +59,14 @@ def reading(session: Session) -> Iterator[None]:
     """Read with a session, and end the transaction that this began, if it did.
 
     Left to the end of the request, a connection that breaks in between would turn an answer
-    that is complete into an error of the server's.
+    that is complete into an error of the server's. Tests that put a connection in an engine's
+    place, to undo all at their end, would have it undone here: they keep the transaction.
     """
     began = not session.in_transaction()
     try:
         yield
     finally:
-        if began:
+        if began and all(isinstance(bind, Engine) for bind in host_sqlalchemy().engines.values()):
             try:
                 session.rollback()
             except DBAPIError:
@@ -82,28 +83,26 @@ def select_columns(
     connection of their transaction, 70 µs more, where they have begun one or the host prepares
     each, and where not, their engine.
     """
-    scoped = host_sqlalchemy().session
-    session: Session = scoped() if scoped.registry.has() else scoped.session_factory()
+    session = get_session()
     is_plain = not (
         session.dispatch.do_orm_execute
         or getattr(session, "execution_options", None)  # since SQLAlchemy 2.1
         or type(session).execute is not Session.execute
     )
-    bind = session.get_bind(mapper)
-    has_begun = session.in_transaction() or session.dispatch.after_begin
-    if is_plain and isinstance(bind, Engine) and not has_begun:
-        connection = bind.connect()
-        try:
-            return connection.execute(statement, values).all()
-        finally:
-            with suppress(DBAPIError):  # what was read is read
-                connection.close()
-
-    session = scoped()  # to be removed at the end of the request, unlike one made above
-    with reading(session):
-        if not is_plain:
+    if not is_plain:
+        with reading(session):
             return session.execute(statement, values).all()
-        if session.autoflush:
-            session.flush()
-        connection = session.connection(bind_arguments={"mapper": mapper})
+    bind = session.get_bind(mapper=mapper, clause=statement)
+    is_prepared = session.dispatch.after_begin or session.dispatch.after_transaction_create
+    if session.in_transaction() or is_prepared or not isinstance(bind, Engine):
+        with reading(session):
+            if session.autoflush:
+                session.flush()
+            connection = session.connection({"mapper": mapper, "clause": statement})
+            return connection.execute(statement, values).all()
+    connection = bind.connect()
+    try:
         return connection.execute(statement, values).all()
+    finally:
+        with suppress(DBAPIError):  # what was read is read
+            connection.close()

@@ -26,7 +26,6 @@ _PAGE = 500  # images read at once: SQLite takes 999 variables in a statement
 class _Plan(NamedTuple):
     """The statements that read images, worked out from the model at the first lookup."""
 
-    mapper: Mapper[Any]
     all_rows: Select[Any]
     statement: Select[Any]
     columns: tuple[str, ...]
@@ -66,17 +65,33 @@ class ModelStore:
 
     def _find_columns(self, image_id: str, key: Any) -> dict[str, Any] | None:
         plan = self._plan
-        rows = select_columns(plan.mapper, plan.statement, {"image_id": key})
+        rows = select_columns(self._mapper, plan.statement, {"image_id": key})
         # MariaDB compares without case; an id has to be the same to the letter.
         if not rows or str(rows[0].id) != image_id:
             return None
-        return _as_image(plan, rows)
+        return self._as_image(rows)
 
     def _find_entity(self, image_id: str, key: Any) -> Any:
         entity = get_session().get(self._model, key)
         if entity is None or str(entity.id) != image_id:
             return None
         return Entity(entity) if self._related_fields else entity
+
+    def _as_image(self, rows: Sequence[Any]) -> dict[str, Any]:
+        plan = self._plan
+        image = dict(zip(plan.columns, rows[0], strict=False))
+        if plan.has_property_rows:
+            image["properties"] = {row[-2]: row[-1] for row in rows if row[-2] is not None}
+        if plan.members is not None:
+            image["members"] = LazyMembers(partial(self._fetch_members, plan.members, image["id"]))
+        return image
+
+    def _fetch_members(self, statement: Select[Any], key: Any, project_id: str | None) -> list[str]:
+        if project_id is not None:
+            statement = statement.where(statement.selected_columns[0] == project_id)
+        with store_errors():
+            rows = select_columns(self._mapper, statement, {"image_id": key})
+        return [row[0] for row in rows]
 
     def count(self) -> int:
         """Return how many images there are, deleted ones included."""
@@ -112,7 +127,7 @@ class ModelStore:
         plan = self._plan
         rows = session.execute(plan.all_rows.where(model.id.in_(ids)).order_by(model.id))
         by_id = groupby(rows, key=lambda row: row.id)
-        return [_as_image(plan, list(group)) for _, group in by_id]
+        return [self._as_image(list(group)) for _, group in by_id]
 
     def copies_of(self, checksum: str, size: int) -> list[str]:
         """Return the ids of the images that hold the same data and are not deleted."""
@@ -201,7 +216,7 @@ class ModelStore:
             members = select(row.member).select_from(model).join(_alive(model.members, row))
             members = members.where(model.id == bindparam("image_id"))
         one = statement.where(model.id == bindparam("image_id"))
-        return _Plan(mapper, statement, one, tuple(columns), has_property_rows, members)
+        return _Plan(statement, one, tuple(columns), has_property_rows, members)
 
     def _related(self, relationship: str, *columns: str) -> Any:
         target = self._mapper.relationships[relationship].mapper
@@ -214,16 +229,6 @@ class ModelStore:
         return target.class_
 
 
-def _as_image(plan: _Plan, rows: Sequence[Any]) -> dict[str, Any]:
-    image = dict(zip(plan.columns, rows[0], strict=False))
-    if plan.has_property_rows:
-        image["properties"] = {row[-2]: row[-1] for row in rows if row[-2] is not None}
-    if plan.members is not None:
-        fetch = partial(_fetch_members, plan.mapper, plan.members, image["id"])
-        image["members"] = LazyMembers(fetch)
-    return image
-
-
 def _alive(relationship: Any, row: Any) -> Any:
     """Return a relationship limited to rows that are not deleted, where rows can be."""
     has_deleted = "deleted" in inspect(row).column_attrs
@@ -232,13 +237,3 @@ def _alive(relationship: Any, row: Any) -> Any:
         if has_deleted
         else relationship
     )
-
-
-def _fetch_members(
-    mapper: Mapper[Any], statement: Select[Any], key: Any, project_id: str | None
-) -> list[str]:
-    if project_id is not None:
-        statement = statement.where(statement.selected_columns[0] == project_id)
-    with store_errors():
-        rows = select_columns(mapper, statement, {"image_id": key})
-    return [row[0] for row in rows]
