@@ -69,7 +69,7 @@ def make_blueprint(state: State) -> Blueprint:
                 return respond(404, request_id)
 
             # Dumped first, so that sizes compare as they are sent, whatever the host keeps.
-            headers = schema.dump(image)
+            headers = schema.to_headers(image)
             size = headers.get(size_header) if size_header else None
             stored_size = int(hooks.stored_size(image) or 0)
             if wanted_size not in (None, size) or (stored_size and str(stored_size) != size):

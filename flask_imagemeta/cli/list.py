@@ -44,7 +44,7 @@ def command(name: str, is_json: bool) -> None:
 
 def _as_object(image: Any, schema: HeaderSchema) -> dict[str, Any]:
     try:
-        return dict(schema.load(schema.dump(image)))
+        return dict(schema.load(schema.to_headers(image)))
     except InvalidImage as error:
         return {"id": str(read_field(image, "id")), "refused": str(error)}
 

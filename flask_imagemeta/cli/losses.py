@@ -40,7 +40,7 @@ def find_losses(image: Any, schema: HeaderSchema, limits: Limits) -> list[Loss]:
         image_id = str(read_field(image, "id"))
         if not image_id or "/" in image_id or not can_be_looked_up(image_id):
             return [Loss("refused", "id", f"no request can ask for {describe(image_id)}")]
-        headers = schema.dump(image)
+        headers = schema.to_headers(image)
         shows_properties = not is_deleted(image)
         if not shows_properties:
             headers = {k: v for k, v in headers.items() if not _is_property(k, schema)}
