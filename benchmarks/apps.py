@@ -1,8 +1,8 @@
 """The applications compared: ours, and the views that a competent user would write instead.
 
 The hand-written views are correct: the same metadata headers, the same encoding, None
-omitted, a request id, the caching headers. What each leaves out is said in its docstring,
-and `LEFT_OUT` says it beside the figures.
+omitted, a request id, the caching headers; and quick: what can be made once is. `LEFT_OUT`
+says beside the figures what they leave out.
 """
 
 from datetime import datetime
@@ -14,7 +14,7 @@ from flask import Flask, Response, abort
 from image import FIELDS, IMAGE_ID, PROPERTIES
 from marshmallow import Schema, fields
 from models import Image, ImageProperty, db
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.orm import Session
 
 from flask_imagemeta import ImageMeta
@@ -58,22 +58,24 @@ def header_name(prefix: str, name: str) -> str:
 CORE_HEADERS = {name: header_name("X-Image-Meta-", name) for name in sorted(FIELDS)}
 
 
+FIND_IMAGE = select(Image.__table__).where(Image.__table__.c.id == bindparam("image_id"))
+FIND_PROPERTIES = (
+    select(ImageProperty.__table__.c.name, ImageProperty.__table__.c.value)
+    .where(ImageProperty.__table__.c.image_id == bindparam("image_id"))
+    .order_by(ImageProperty.__table__.c.name)
+)
+
+
 def show_with_core(database: Session | Connection, image_id: str) -> Response:
     """SQLAlchemy Core: one select for the image's row, one for the rows of its properties."""
-    images, properties = Image.__table__, ImageProperty.__table__
-    row = database.execute(select(images).where(images.c.id == image_id)).mappings().first()
+    row = database.execute(FIND_IMAGE, {"image_id": image_id}).mappings().first()
     if row is None:
         abort(404)
     headers = {"X-Openstack-Request-Id": f"req-{uuid4()}", **COMMON}
     for name, header in CORE_HEADERS.items():
         if row[name] is not None:
             headers[header] = as_header(row[name])
-    rows = database.execute(
-        select(properties.c.name, properties.c.value)
-        .where(properties.c.image_id == image_id)
-        .order_by(properties.c.name)
-    )
-    for name, value in rows:
+    for name, value in database.execute(FIND_PROPERTIES, {"image_id": image_id}):
         if value is not None:
             headers[header_name("X-Image-Meta-Property-", name)] = as_header(value)
     return Response(headers=headers)

@@ -31,8 +31,7 @@ ID = {
     "mariadb": "concat('00000000-0000-4000-8000-', lpad(n, 12, '0'))",
 }
 
-
-ASKED = 20  # images that lookups ask for, evenly spread: they fit into SQLite's cache
+ASKED = 1_000  # images that requests ask for, evenly spread among all
 
 
 def image_id(number: int) -> str:
@@ -41,7 +40,7 @@ def image_id(number: int) -> str:
 
 
 def asked(count: int) -> list[str]:
-    """Return the ids that lookups ask for among count images."""
+    """Return the ids that requests ask for among count images."""
     step = count // ASKED
     return [image_id(number) for number in range(step, count + 1, step)]
 

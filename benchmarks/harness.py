@@ -36,7 +36,7 @@ class Figure(NamedTuple):
 
     :param spread: Of a ratio, or of a quantity in the unit.
     :param goal: The most (or, with is_floor, the least) that the median may be; None: no goal.
-    :param note: Shown beside the figure: absolute values, or what is left out.
+    :param note: Shown beside the figure: absolute values.
     :param microseconds: What a request took, by the name of what was compared.
     """
 

@@ -1,4 +1,4 @@
-"""The one image that the measurements are made with: 15 core fields and 4 properties."""
+"""The image that is measured: 15 core fields and 4 properties; and one like it with 40."""
 
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,9 @@ PROPERTIES = {
     "kernel_id": "5d2c4f7e-6a7f-4a2b-9d3a-0d3b8f1a2c11",
     "os_distro": "débian",
 }
+
+MANY_ID = "5d2c4f7e-6a7f-4a2b-9d3a-0d3b8f1a2c11"
+MANY_PROPERTIES = {f"property_{number:02}": "a value" for number in range(40)}
 
 FIELDS: dict[str, Any] = {
     "id": IMAGE_ID,

@@ -2,7 +2,7 @@
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from image import FIELDS, PROPERTIES
+from image import FIELDS, IMAGE_ID, MANY_ID, MANY_PROPERTIES, PROPERTIES
 from sqlalchemy import ForeignKey, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -41,9 +41,10 @@ def create_tables(url: str) -> None:
 
 
 def create_database(url: str) -> None:
-    """Create the tables in the database at url, and the one image in them."""
+    """Create the tables in the database at url, and the two images in them."""
     create_tables(url)
     with make_app(url).app_context():
-        rows = [ImageProperty(name=name, value=value) for name, value in PROPERTIES.items()]
-        db.session.add(Image(**FIELDS, properties=rows))
+        for image_id, properties in ((IMAGE_ID, PROPERTIES), (MANY_ID, MANY_PROPERTIES)):
+            rows = [ImageProperty(name=name, value=value) for name, value in properties.items()]
+            db.session.add(Image(**FIELDS | {"id": image_id}, properties=rows))
         db.session.commit()

@@ -8,8 +8,10 @@ from typing import NamedTuple
 import apps
 import models
 from harness import Call, Figure, in_fresh_process, make_call, ratios, spread, time_rounds
+from image import MANY_ID
 
 PROCESSES = 3
+MANY_PATH = f"/v1/images/{MANY_ID}"
 LABELS = {
     "constant": "view with constant headers",
     "dict": "Flask-ImageMeta, a dict",
@@ -27,7 +29,7 @@ class Pair(NamedTuple):
     compared: str
     of: str
     to: str
-    goal: float
+    goal: float | None
     is_floor: bool = False
 
 
@@ -35,8 +37,11 @@ class Pair(NamedTuple):
 GROUPS = {
     ("model", "core", "engine", "idiomatic"): [
         Pair("P1", "ModelStore / Core view", "model", "core", 1.0),
-        Pair("P1", "ModelStore / Core view that goes past the session", "model", "engine", 1.0),
+        Pair("P1", "ModelStore / Core view past the session", "model", "engine", None),
         Pair("P3", "idiomatic view / ModelStore", "idiomatic", "model", 2.5, is_floor=True),
+    ],
+    ("model, 40", "core, 40"): [
+        Pair("P1", "40 properties: ModelStore / Core view", "model, 40", "core, 40", None)
     ],
     ("dict", "constant"): [
         Pair("P2", "lookup in a dict / view with constant headers", "dict", "constant", 1.6)
@@ -55,6 +60,8 @@ def make_calls(names: tuple[str, ...], url: str) -> list[Call]:
         "core": lambda: make_call(apps.make_core_app(url)),
         "engine": lambda: make_call(apps.make_engine_app(url)),
         "idiomatic": lambda: make_call(apps.make_idiomatic_app(url)),
+        "model, 40": lambda: make_call(apps.make_model_app(url), path=MANY_PATH),
+        "core, 40": lambda: make_call(apps.make_core_app(url), path=MANY_PATH),
         "constant": lambda: make_call(apps.make_constant_app()),
         "dict": lambda: make_call(apps.make_dict_app()),
         "200": lambda: make_call(apps.make_dict_app()),
