@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import stat
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,11 +16,14 @@ from typing import IO, Any
 from .exceptions import ImageMetaError, printable
 
 try:
-    from oslo_utils.imageutils.format_inspector import InspectWrapper
+    from oslo_utils.imageutils.format_inspector import ALL_FORMATS, InspectWrapper
 except ImportError as _error:
     raise ImportError(
         f"Reading image files needs an extra: pip install 'Flask-ImageMeta[files]' ({_error})"
     ) from _error
+
+# The inspectors log what a file is not, which nobody asked.
+logging.getLogger("oslo_utils.imageutils").addHandler(logging.NullHandler())
 
 INSPECTED = frozenset({"iso", "qcow2", "raw", "vdi", "vhd", "vhdx", "vmdk"})
 _RAW = {"raw", "gpt", "luks"}  # a partition table or an encrypted volume is what a raw disk holds
@@ -78,20 +83,24 @@ def _state(info: os.stat_result) -> tuple[int, ...]:
 def _read(file: IO[bytes], progress: Callable[[int], object]) -> ImageFile:
     digest = hashlib.md5(usedforsecurity=False)
     chunks: Any = iter(partial(file.read, _CHUNK), b"")
-    inspector = InspectWrapper(chunks)
+    others: Any = InspectWrapper(chunks, allowed_formats=[*ALL_FORMATS.keys() - {"raw", "vmdk"}])
+    vmdk = InspectWrapper(others, allowed_formats=["vmdk"])
     size, end = 0, b""
-    for chunk in inspector:
+    for chunk in vmdk:
         digest.update(chunk)
         size += len(chunk)
         end = (end + chunk[-_FOOTER:])[-_FOOTER:]
         progress(len(chunk))
-    matches = {str(match): match.virtual_size or None for match in inspector.formats or []}
+    found = list(others.formats or [])
+    with suppress(AttributeError):  # it fails at text that is ASCII for 512 bytes and then is not
+        found += vmdk.formats or []
+    matches = {str(match): match.virtual_size or None for match in found}
     formats = {name: virtual for name, virtual in matches.items() if name in INSPECTED - _RAW}
     if matches.keys() <= _RAW:
         formats = _fixed_vhd(end) | {"raw": size}
     elif len(formats) == 1 and matches.keys() & _RAW:
         formats["raw"] = size  # an ISO image that also boots from a disk
-    return ImageFile(size, digest.hexdigest(), formats, tuple(sorted(matches)))
+    return ImageFile(size, digest.hexdigest(), formats, tuple(sorted(matches)) or ("raw",))
 
 
 def _fixed_vhd(end: bytes) -> dict[str, int | None]:

@@ -64,6 +64,13 @@ def test_two_formats_at_once(tmp_path):
     assert read(path).formats.keys() == {"iso", "qcow2"}
 
 
+def test_text_that_becomes_binary(tmp_path):
+    """What begins like a text, such as a script that unpacks itself, is a raw disk."""
+    path = tmp_path / "install.bin"
+    path.write_bytes(b"#!/bin/sh\n" + b"echo hello\n" * 60 + "é".encode() + bytes(2_000))
+    assert read(path).formats == {"raw": 2_672}
+
+
 def test_progress(disk):
     """Progress counts every byte once."""
     counts: list[int] = []
