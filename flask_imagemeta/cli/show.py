@@ -51,7 +51,9 @@ def command(image_id: str, name: str, caller: str | None, is_json: bool) -> None
     with _asked_by(state, caller), _reasons(image_id) as reasons:
         response = _ask(name, image_id)
     is_shown = response.status_code == 200
-    reason = "" if is_shown else "; ".join(reasons) or "the application answers before we can"
+    has_failed = response.status_code == 500
+    other = "failed, see its log" if has_failed else "answers before we can"
+    reason = "" if is_shown else "; ".join(reasons) or f"the application {other}"
     headers = {
         header: wire.from_value(", ".join(response.headers.getlist(header)))
         for header in dict.fromkeys(response.headers.keys())

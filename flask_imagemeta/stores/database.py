@@ -18,11 +18,15 @@ from ..exceptions import StoreUnavailable
 def store_errors() -> Iterator[None]:
     """Turn errors of a database that is out of reach, too busy or too slow into StoreUnavailable.
 
+    A table or column that is missing is none of these: to try again would not help.
+
     :raises StoreUnavailable: with the driver's own message.
     """
     try:
         yield
     except (OperationalError, InterfaceError) as error:
+        if str(error.orig).startswith("no such "):  # SQLite's; others have a ProgrammingError
+            raise
         raise StoreUnavailable(str(error.orig)) from error
     except PoolTimeout as error:
         raise StoreUnavailable(str(error)) from error

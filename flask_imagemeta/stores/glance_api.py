@@ -82,7 +82,7 @@ class GlanceAPI:
             from . import transport  # noqa: PLC0415 - needs an extra
         except ImportError as error:
             raise ImportError(
-                "GlanceAPI needs keystoneauth1: pip install Flask-ImageMeta[glance]"
+                "GlanceAPI needs keystoneauth1: pip install 'Flask-ImageMeta[glance]'"
             ) from error
         parts = urlsplit(endpoint)
         if parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc:

@@ -47,10 +47,13 @@ class ModelStore:
     :param model: The model class, bound to the application's Flask-SQLAlchemy by its bind key.
     :param entities: Load the model's entities, for a schema that reads Python properties or
         hybrids of the model.
+    :raises TypeError: when the model is no mapped class.
     :raises StoreUnavailable: from a lookup, when the database is out of reach or too slow.
     """
 
     def __init__(self, model: type[Any], *, entities: bool = False) -> None:
+        if not (isinstance(model, type) and hasattr(model, "__mapper__")):
+            raise TypeError(f"model is {model!r}, but must be the class of a model")
         self._model = model
         self._entities = entities
 

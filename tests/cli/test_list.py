@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 from sqlalchemy import text
 
@@ -63,10 +64,20 @@ def test_lookup_that_is_no_store(run):
     assert "has no walk()" in result.stderr
 
 
-def test_database_out_of_reach(app, run):
-    """A store that cannot answer is an error with the driver's words."""
+def test_a_database_without_the_table(app, run):
+    """A store that fails is an error with the driver's words."""
     with app.app_context():
         db.drop_all()
     result = run("list")
     assert result.exit_code == 2
-    assert "StoreUnavailable: no such table: image" in result.stderr
+    assert "The database says: no such table: image" in result.stderr
+
+
+def test_a_database_out_of_reach(app, run, tmp_path):
+    """A store that cannot answer now is an error, too."""
+    with app.app_context():
+        db.engine.dispose()
+    shutil.rmtree(tmp_path)
+    result = run("list")
+    assert result.exit_code == 2
+    assert "StoreUnavailable: unable to open database file" in result.stderr

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from flask import Flask
@@ -80,13 +81,24 @@ def test_reason_of_a_500(app, run, put):
     assert "size = 'abc'" in answer["reason"]
 
 
-def test_reason_of_a_503(app, run):
-    """A database without the table is a 503, with the driver's words."""
+def test_reason_of_a_503(app, run, tmp_path):
+    """A database out of reach is a 503, with the driver's words."""
+    with app.app_context():
+        db.engine.dispose()
+    shutil.rmtree(tmp_path)
+    result = run("show", "i1")
+    assert result.stdout.startswith("503 ")
+    assert "unable to open database file" in result.stderr
+
+
+def test_reason_of_a_crash(app, run, caplog):
+    """A database without the table is a 500, which the application's log explains."""
     with app.app_context():
         db.drop_all()
     result = run("show", "i1")
-    assert result.stdout.startswith("503 ")
-    assert "no such table: image" in result.stderr
+    assert result.stdout.startswith("500 ")
+    assert "A client would get 500: the application failed, see its log." in result.stderr
+    assert "no such table: image" in caplog.text
 
 
 def test_identity_hook_that_refuses(run):

@@ -424,7 +424,7 @@ ModelStore, GlanceDatabase
 try:
     GlanceAPI("http://127.0.0.1:9292")
 except ImportError as error:
-    assert "pip install Flask-ImageMeta[glance]" in str(error), error
+    assert "pip install 'Flask-ImageMeta[glance]'" in str(error), error
 else:
     raise AssertionError("no error")
 """

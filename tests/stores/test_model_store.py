@@ -258,6 +258,12 @@ def test_related_rows_are_members(app: Flask, project: str, status: int, entitie
     assert head(app, store, "shared", Identity(project)).status_code == status
 
 
+@pytest.mark.usefixtures("app")
+def test_members_can_be_listed() -> None:
+    """Whoever has the image can go through all of its members that are not deleted."""
+    assert list(look_up(ModelStore(Shared), "shared")["members"]) == ["guest"]
+
+
 @pytest.mark.parametrize(
     ("identity", "count"), [(None, 1), (Identity("owner"), 1), (Identity("guest"), 2)]
 )

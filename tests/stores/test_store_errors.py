@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -63,6 +64,13 @@ def test_any_error_of_a_lost_connection_is_unavailable(lost: bool, raised: type[
         raise sa.exc.InternalError("SELECT 1", {}, Exception("why"), connection_invalidated=lost)
 
 
+def test_a_table_that_is_missing_is_no_matter_of_time(app: Flask) -> None:
+    """A table that was never made is the host's error, not a store that may answer soon."""
+    db.drop_all()
+    with pytest.raises(sa.exc.OperationalError, match="no such table: plain"):
+        ModelStore(Plain)("a")
+
+
 @pytest.mark.parametrize("host_listens", [False, True])
 def test_a_connection_lost_after_reading_does_not_matter(app: Flask, host_listens: bool) -> None:
     """What was read is read: its end may fail, on a connection of its own or the session's."""
@@ -95,6 +103,13 @@ def test_a_model_without_the_columns_is_refused(
     """The error names the model, the relationship and the column that is missing."""
     with pytest.raises(TypeError, match=message):
         ModelStore(model)("a")
+
+
+@pytest.mark.parametrize("model", [db, Plain(), object, None])
+def test_what_is_no_model_is_refused(model: Any) -> None:
+    """What is no mapped class is refused when the store is made."""
+    with pytest.raises(TypeError, match="must be the class of a model"):
+        ModelStore(model)
 
 
 def test_a_missing_entity(app: Flask) -> None:
