@@ -15,25 +15,25 @@ from .seed import EXAMPLE_ID
 GLANCE_KEYS = ("GLANCE_DATABASE_URL", "GLANCE_URL")
 
 
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"{port} is no port: take one from 0 to 65535")
-    return port
+def port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{number} is no port: take one from 0 to 65535")
+    return number
 
 
 def main() -> None:
     """Serve the example on this machine until it is interrupted."""
     parser = argparse.ArgumentParser(prog="example_app", description=__doc__)
-    parser.add_argument("--port", type=_port, default=5000, help="0 takes any free port")
-    port = parser.parse_args().port
+    parser.add_argument("--port", type=port, default=5000, help="0 takes any free port")
+    arguments = parser.parse_args()
     config = {key: os.environ[key] for key in GLANCE_KEYS if os.environ.get(key)}
     try:
         app = create_app(config)
     except (OSError, ValueError, SQLAlchemyError) as error:
         sys.exit(f"The demo cannot start with {config or 'the folder instance/'}: {error}")
     try:
-        server = make_server("127.0.0.1", port, app, threaded=True)
+        server = make_server("127.0.0.1", arguments.port, app, threaded=True)
     except SystemExit:  # Werkzeug has said why: in use, or not for everybody
         sys.exit("Take another port: make demo PORT=8080")
     base = f"http://127.0.0.1:{server.port}"

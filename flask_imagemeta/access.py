@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
 from flask import request
@@ -20,13 +21,19 @@ class Identity:
 
     :param project_id: The caller's project (tenant), or None for a caller without one.
     :param roles: The names of the caller's roles; any iterable, kept as a frozenset.
-    :raises TypeError: when roles is a single string, or holds what is none.
+    :raises TypeError: when project_id is no text, or roles is a single string or holds what is
+        none.
     """
 
     project_id: str | None = None
     roles: Iterable[str] = frozenset()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.project_id, (str, NoneType)):
+            raise TypeError(
+                f"project_id is {self.project_id!r}, but must be text or None, as owners are "
+                "compared as text: str()?"
+            )
         if isinstance(self.roles, str):
             raise TypeError(f"roles is {self.roles!r}, but must be several: [{self.roles!r}]?")
         roles = frozenset(self.roles)

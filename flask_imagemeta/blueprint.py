@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from os import urandom
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from blinker import NamedSignal
 from flask import Blueprint, Response, current_app, request
@@ -71,7 +71,7 @@ def make_blueprint(state: State) -> Blueprint:
             # Dumped first, so that sizes compare as they are sent, whatever the host keeps.
             headers = schema.to_headers(image)
             size = headers.get(size_header) if size_header else None
-            stored_size = int(hooks.stored_size(image) or 0)
+            stored_size = as_stored_size(hooks.stored_size(image))
             if wanted_size not in (None, size) or (stored_size and str(stored_size) != size):
                 logger.info("%s: image %s: size mismatch", request_id, describe(image_id))
                 return respond(409, request_id)
@@ -207,6 +207,17 @@ def as_identity(identity: object) -> Identity | None:
     if identity is None or isinstance(identity, Identity):
         return identity
     raise TypeError(f"the identity hook returned {identity!r}, not an Identity or None")
+
+
+def as_stored_size(size: Any) -> int:
+    """Return what the stored_size hook returned, in bytes; 0 for unknown.
+
+    :raises TypeError: when that is no number.
+    """
+    try:
+        return int(size or 0)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"the stored_size hook returned {size!r}, not bytes or None") from error
 
 
 def as_shown(shown: object) -> bool:

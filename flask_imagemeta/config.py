@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from flask import Flask
@@ -17,6 +18,10 @@ from .exceptions import ConfigurationError
 _URL_PREFIX = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
 
 HOOKS = ("lookup", "identity", "stored_size", "show_property")
+_KEYS = (
+    *map(str.upper, HOOKS),
+    *("URL_PREFIX", "MAX_HEADERS", "MAX_HEADER_BYTES", "CACHE_CONTROL", "VARY", "RETRY_AFTER"),
+)
 Hook = Callable[..., Any]
 
 
@@ -45,7 +50,8 @@ def read_config(app: Flask, name: str) -> Config:
     - ``_VARY`` ("X-Auth-Token, Authorization, Cookie"): the Vary sent.
     - ``_RETRY_AFTER`` (5): seconds, sent with 503.
 
-    :raises ConfigurationError: with the key, the value and what would be right.
+    :raises ConfigurationError: with the key, the value and what would be right; also for a key
+        that is one of these but for a slip.
     """
     prefix = name.upper()
 
@@ -55,7 +61,12 @@ def read_config(app: Flask, name: str) -> Config:
             raise ConfigurationError(f"{prefix}_{key}", value, expected)
         return value
 
-    header = 'a header value such as "private, no-cache"'
+    known = [f"{prefix}_{key}" for key in _KEYS]
+    for key, value in app.config.items():
+        if key.startswith(f"{prefix}_") and key not in known:
+            for meant in get_close_matches(key, known, n=1, cutoff=0.85):
+                raise ConfigurationError(key, value, f"spelt {meant}")
+
     return Config(
         url_prefix=setting(
             "URL_PREFIX", "/v1", _is_url_prefix, 'a path such as "/v1", or "" for none'
@@ -65,8 +76,18 @@ def read_config(app: Flask, name: str) -> Config:
         max_header_bytes=setting(
             "MAX_HEADER_BYTES", wire.CLIENT_MAX_BYTES, _is_positive, "a whole number, 1 or more"
         ),
-        cache_control=setting("CACHE_CONTROL", "private, no-cache", _is_header, header),
-        vary=setting("VARY", "X-Auth-Token, Authorization, Cookie", _is_header, header),
+        cache_control=setting(
+            "CACHE_CONTROL",
+            "private, no-cache",
+            _is_header,
+            'a header value such as "private, no-cache"',
+        ),
+        vary=setting(
+            "VARY",
+            "X-Auth-Token, Authorization, Cookie",
+            _is_header,
+            'a header value such as "X-Auth-Token, Cookie"',
+        ),
         retry_after=setting("RETRY_AFTER", 5, _is_whole, "a whole number of seconds, 0 or more"),
         hooks={
             hook: _import_hook(f"{prefix}_{hook.upper()}", import_name)
@@ -83,7 +104,8 @@ def _import_hook(key: str, import_name: Any) -> Hook:
     try:
         hook: Any = import_string(import_name)
     except (ImportError, ValueError) as error:  # ValueError: there is no module's name in it
-        raise ConfigurationError(key, import_name, f"{expected} ({error})") from error
+        reason = str(error).splitlines()[-1]  # Werkzeug's explanations come before
+        raise ConfigurationError(key, import_name, f"{expected} ({reason})") from error
     if not callable(hook):
         raise ConfigurationError(key, import_name, expected)
     return hook  # type: ignore[no-any-return]

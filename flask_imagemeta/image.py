@@ -86,13 +86,10 @@ def check_image(image: Any) -> None:
 
     Otherwise all its fields would count as absent: it would belong to nobody, so be for all.
 
-    :raises InvalidImage: for what is neither a mapping nor an object with any of the fields.
+    :raises InvalidImage: for what has none of the fields.
     """
-    if isinstance(image, (dict, Mapping, Row)):
-        return
     if all(read_field(image, one.name) is None for one in fields(ImageRecord)):
-        reason = "neither a mapping nor an object with an image's fields"
-        raise InvalidImage("id", image, reason)
+        raise InvalidImage("image", image, "the lookup returned what has none of an image's fields")
 
 
 def read_field(image: Any, name: str) -> Any:

@@ -15,6 +15,15 @@ from .image import ACCESS_FIELDS, ANSWERS, getter
 
 OMITTED = "X-Imagemeta-Omitted-Properties"
 
+# Headers about the answer itself: a field of that name would contradict them, or be lost.
+RESERVED = frozenset(
+    {
+        *("cache-control", "connection", "content-length", "content-type", "date", "etag"),
+        *("keep-alive", "last-modified", "server", "set-cookie", "trailer", "transfer-encoding"),
+        *("upgrade", "vary", "x-openstack-request-id", OMITTED.lower()),
+    }
+)
+
 
 class _Step(NamedTuple):
     """What one field costs a dump, worked out when the schema is made."""
@@ -50,6 +59,8 @@ class HeaderSchema(Schema):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if not self.prefix.endswith("-"):
+            raise ValueError(f"{type(self).__name__}.prefix {self.prefix!r} must end with a hyphen")
         self._steps = []
         self._properties: tuple[_Step, Properties] | None = None
         self._load_keys: dict[str, str] = {}
@@ -77,6 +88,10 @@ class HeaderSchema(Schema):
         header = str(field.data_key)
         if not wire.is_token(header):
             raise ValueError(f"{type(self).__name__}.{name}: {header!r} cannot be a header's name")
+        if header.lower() in RESERVED:
+            raise ValueError(
+                f"{type(self).__name__}.{name}: {header!r} is a header of the answer itself"
+            )
         if name in ACCESS_FIELDS and field.attribute not in (None, name):
             raise ValueError(
                 f"{type(self).__name__}.{name} is read from {field.attribute!r}, but who may see "
@@ -118,9 +133,9 @@ class HeaderSchema(Schema):
         """
         headers: dict[str, str] = self.dump(image)
         if not wire.are_headers(headers):
-            for name, value in headers.items():
-                if not wire.are_headers({name: value}):
-                    raise InvalidImage(name, value, "the schema made what cannot be a header")
+            pairs = headers.items()
+            name, value = next(pair for pair in pairs if not wire.are_headers(dict([pair])))
+            raise InvalidImage(name, value, "the schema made what cannot be a header")
         return headers
 
     def _serialize(self, obj: Any, *, many: bool = False) -> Any:

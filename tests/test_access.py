@@ -161,6 +161,13 @@ def test_roles_are_several() -> None:
         Identity("a", "admin")
 
 
+@pytest.mark.parametrize("project_id", [5, b"a", ["a"]])
+def test_a_project_is_text(project_id: object) -> None:
+    """A project that is no text, and so would never equal an owner, is refused."""
+    with pytest.raises(TypeError, match=r"project_id is .* must be text or None"):
+        Identity(project_id)  # type: ignore[arg-type]
+
+
 CONFIRMED = {"HTTP_X_IDENTITY_STATUS": "Confirmed"}
 
 

@@ -122,6 +122,26 @@ def test_bad_import_says_why() -> None:
     assert isinstance(caught.value.__cause__, ImportError)
 
 
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("IMAGEMETA_LOKUP", "IMAGEMETA_LOOKUP"),
+        ("IMAGEMETA_URL_PREFFIX", "IMAGEMETA_URL_PREFIX"),
+        ("IMAGEMETA_MAX_HEADERS_BYTES", "IMAGEMETA_MAX_HEADER_BYTES"),
+    ],
+)
+def test_a_slip_in_a_key(key: str, meant: str) -> None:
+    """A key that is one of ours but for a slip fails at init_app with the one that was meant."""
+    with pytest.raises(ConfigurationError, match=f"{key} is 'a', but must be spelt {meant}"):
+        make_app(ImageMeta(), **{key: "a"})
+
+
+@pytest.mark.parametrize("key", ["IMAGEMETA_THEME", "IMAGEMETA_DATABASE_URL", "IMAGEMETA_LOG"])
+def test_a_key_of_the_hosts_own(key: str) -> None:
+    """A host may have keys of its own under the same prefix."""
+    assert make_app(ImageMeta(), **{key: "a"}).config[key] == "a"
+
+
 def test_configuration_error() -> None:
     """A ConfigurationError is a ValueError and one of this package's errors."""
     assert issubclass(ConfigurationError, (ValueError, ImageMetaError))

@@ -15,6 +15,7 @@ from marshmallow import post_dump
 
 from flask_imagemeta import Identity, ImageMeta, ImageMetaSchema
 from flask_imagemeta.fields import Flag, Properties, Text
+from flask_imagemeta.schema import RESERVED
 
 from .apps import make_app
 
@@ -28,11 +29,13 @@ def ask(image: Any, identity: Identity | None = None, **options: Any) -> Any:
     return make_app(imagemeta).test_client().head(PATH)
 
 
-@pytest.mark.parametrize("nonsense", [False, 0, "", "text", [], [{"id": "a"}], ("a",), object()])
+@pytest.mark.parametrize(
+    "nonsense", [False, 0, "", "text", [], [{"id": "a"}], ("a",), object(), {}]
+)
 def test_what_is_no_image_is_not_served(nonsense: Any, caplog: pytest.LogCaptureFixture) -> None:
     """A lookup's result that can be no image is a 500 and a log line, not an image of nobody's."""
     assert ask(nonsense).status_code == 500
-    assert "image 'a': cannot be sent: id = " in caplog.text
+    assert "image 'a': cannot be sent: image = " in caplog.text
 
 
 class Failing:
@@ -86,6 +89,32 @@ def test_a_field_cannot_pass_for_a_property(fields: dict[str, Any]) -> None:
     """A core field under the properties' prefix would be hidden and omitted like one."""
     with pytest.raises(ValueError, match="would be a property's"):
         type("Schema", (ImageMetaSchema,), fields)()
+
+
+@pytest.mark.parametrize("header", ["Content-Length", "transfer-encoding", "ETag"])
+def test_a_field_cannot_be_a_header_of_the_answer(header: str) -> None:
+    """Metadata that would contradict the answer's own headers, or get lost, is refused."""
+    with pytest.raises(ValueError, match=f"Schema.note: '{header}' is a header of the answer"):
+        type("Schema", (ImageMetaSchema,), {"note": Text(data_key=header)})()
+
+
+def test_every_header_of_the_answer_is_reserved() -> None:
+    """No field can take the name of any header that an answer has besides metadata."""
+    names = {name.lower() for name, _ in ask({"id": "a", "updated_at": "2026-01-02"}).headers}
+    assert {name for name in names if not name.startswith("x-image-meta-")} <= RESERVED
+
+
+def test_a_prefix_ends_with_a_hyphen() -> None:
+    """A prefix that would run into the names is refused."""
+    with pytest.raises(ValueError, match="prefix 'X-Disk' must end with a hyphen"):
+        type("Schema", (ImageMetaSchema,), {"prefix": "X-Disk"})()
+
+
+@pytest.mark.parametrize("size", ["large", [1], object()])
+def test_stored_size_says_bytes(size: Any) -> None:
+    """A stored size that is no number is an error that names the hook."""
+    with pytest.raises(TypeError, match="the stored_size hook returned"):
+        ask({"id": "a", "size": 1}, stored_size=lambda image: size)
 
 
 @pytest.mark.parametrize("shown", ["False", 1, None])

@@ -16,12 +16,16 @@ PYTHON = VENV / "bin" / "python"
 
 
 def is_usable() -> bool:
-    """Tell whether .venv is there, runs, and was not moved from another folder."""
+    """Tell whether .venv is there, runs, is of this Python and was not moved from elsewhere."""
     if not PYTHON.exists():
         return False
-    show = "import sys, pip; print(sys.prefix)"
+    show = "import sys, pip; print(*sys.version_info[:2]); print(sys.prefix)"
     result = subprocess.run([PYTHON, "-c", show], capture_output=True, text=True, check=False)
-    return result.returncode == 0 and Path(result.stdout.strip()).resolve() == VENV
+    if result.returncode:
+        return False
+    version, prefix = result.stdout.splitlines()
+    is_same = version == "{} {}".format(*sys.version_info)
+    return is_same and Path(prefix).resolve() == VENV
 
 
 def run(message: str, *command: object) -> None:
@@ -31,7 +35,7 @@ def run(message: str, *command: object) -> None:
         sys.exit(f"That failed: {' '.join(map(str, command))}")
 
 
-def main(groups: list[str]) -> None:
+def main(groups: "list[str]") -> None:
     if sys.version_info < (3, 10):  # noqa: UP036
         sys.exit(f"Python 3.10 or later is needed, this is {sys.version.split()[0]}: PYTHON=...?")
     if not is_usable():

@@ -82,6 +82,14 @@ def test_the_changelog_has_this_version() -> None:
     assert newest[1] == flask_imagemeta.__version__
 
 
+def test_the_index_lists_every_page_twice() -> None:
+    """Each page stands in the index's list, for the repository, and in a toctree, for Sphinx."""
+    text, _, toctrees = read("docs/index.md").partition("```{toctree}")
+    listed = re.findall(r"(?m)^- \[[^\]]+\]\(([\w-]+)\.md\)", text)
+    assert listed == re.findall(r"(?m)^([\w-]+)$", toctrees)
+    assert {*listed, "index"} == {path.stem for path in (ROOT / "docs").glob("*.md")}
+
+
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
 def test_links_of_the_root_pages_lead_somewhere(page: str) -> None:
     """Each relative link on a page that Sphinx does not check leads to a file."""
