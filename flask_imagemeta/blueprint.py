@@ -51,9 +51,10 @@ def make_blueprint(state: State) -> Blueprint:
 
     def show_image(image_id: str) -> Response:
         request_id = new_request_id()
+        environ = request.environ
         identity: Identity | None = None
         try:
-            wanted_size = request.environ.get(size_key)
+            wanted_size = environ.get(size_key)
             if wanted_size is not None and (wanted_size := wire.whole_number(wanted_size)) is None:
                 return respond(400, request_id)
 
@@ -100,11 +101,11 @@ def make_blueprint(state: State) -> Blueprint:
             logger.error("%s: image %s: cannot be sent: %s", request_id, describe(image_id), error)
             return respond(500, request_id)
         except HTTPException as error:  # a hook's own answer, such as abort(401)
-            answer = error.get_response(request.environ)
+            answer = error.get_response(environ)
             return respond(answer.status_code, request_id, without_content(answer.headers))
 
         etag = digest(headers)
-        status = evaluate(request, etag, last_modified)
+        status = evaluate(environ, etag, last_modified)
         if status == 412:
             return respond(412, request_id)
         send(image_shown, image_id, identity)

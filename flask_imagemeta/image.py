@@ -62,6 +62,9 @@ class ImageRecord:
         return self.visibility == "public"
 
 
+_FIELDS = tuple(one.name for one in fields(ImageRecord))
+
+
 def getter(image: Any) -> Callable[[str], Any]:
     """Return a function that reads a field of the image by name, None where it is absent."""
     if isinstance(image, (dict, Mapping)):  # a dict is recognised at once, a Mapping asks the ABC
@@ -88,7 +91,7 @@ def check_image(image: Any) -> None:
 
     :raises InvalidImage: for what has none of the fields.
     """
-    if all(read_field(image, one.name) is None for one in fields(ImageRecord)):
+    if all(read_field(image, name) is None for name in _FIELDS):
         raise InvalidImage("image", image, "the lookup returned what has none of an image's fields")
 
 

@@ -28,10 +28,10 @@ class HeadResponse(Response):
         unchecked = Headers()
         unchecked._list.extend(headers.items())
         super().__init__(status=status, headers=unchecked)
-        self._made = status, list(unchecked)
+        self._made = status, unchecked._list.copy()
 
     def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
         """Return the headers for the server: as given, or by Werkzeug's rules if changed since."""
-        if (self.status_code, list(self.headers)) == self._made:
+        if (self.status_code, self.headers._list) == self._made:
             return self.headers
         return super().get_wsgi_headers(environ)
