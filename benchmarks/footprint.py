@@ -28,7 +28,7 @@ print(json.dumps([(time.process_time() - start) * 1000, resident() - memory]))
 def measure(quick: bool, say: Callable[[str], None]) -> Iterator[Figure]:
     """Measure in fresh interpreters, with the package compiled as an installer leaves it."""
     compileall.compile_dir(Path(__file__).parents[1] / "flask_imagemeta", quiet=1)
-    say("importing in fresh interpreters")
+    say("P6: importing in fresh interpreters")
     runs = []
     for _ in range(5 if quick else 25):
         run = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, check=True)

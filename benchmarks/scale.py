@@ -54,21 +54,21 @@ def measure(quick: bool, say: Callable[[str], None]) -> Iterator[Figure]:
     many = 10_000 if quick else 1_000_000
     for kind in KINDS:
         if (reason := why_not(kind)) is not None:
-            say(f"left out: {reason}")
+            say(f"P5: left out: {reason}")
             continue
         with new_database(kind) as big, new_database(kind) as small:
             urls = {many: big, FEW: small}
             for count, url in urls.items():
-                say(f"{kind}: making {count:,} images")
+                say(f"P5: {kind}: making {count:,} images")
                 fill(kind, url, count)
             for name in STORES:
-                say(f"{kind}: {name}")
+                say(f"P5: {kind}: {name}")
                 times = in_fresh_process(compare_sizes, name, urls, 20 if quick else 100)
                 taken = [spread([row[i] for row in times]).median * 1e6 for i in (0, 1)]
                 compared = f"{name}, {kind}: {many:,} images / {FEW:,}"
                 note = f"{taken[0]:.0f} / {taken[1]:.0f} µs"
                 yield Figure("P5", compared, spread(ratios(times)), 1.1, note=note)
-    say("many properties")
+    say("P5: many properties")
     yield from measure_properties(quick)
 
 

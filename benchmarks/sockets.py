@@ -125,7 +125,7 @@ def measure(quick: bool, say: Callable[[str], None]) -> Iterator[Figure]:
             with ExitStack() as stack:
                 ports = {name: stack.enter_context(serve(command, name, url)) for name in NAMES}
                 for connections in (1, 16):
-                    say(f"{server}, connections: {connections}, by {client}")
+                    say(f"P4: {server}, connections: {connections}, by {client}")
                     rates = [
                         {name: request_rate(ports[name], connections, seconds) for name in order}
                         for order in turns(rounds)

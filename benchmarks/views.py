@@ -89,7 +89,7 @@ def measure(quick: bool, only: set[str], say: Callable[[str], None]) -> Iterator
     for names, pairs in GROUPS.items():
         if not any(pair.id in only for pair in pairs):
             continue
-        say(f"requests: {', '.join(names)}")
+        say(f"{', '.join(sorted({pair.id for pair in pairs}))}: {' | '.join(names)}")
         times = []
         for _ in range(1 if quick else PROCESSES):
             times += in_fresh_process(compare, names, 20 if quick else 100)
