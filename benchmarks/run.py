@@ -62,10 +62,7 @@ def as_row(figure: Figure) -> list[str]:
 
 
 def show(figures: list[Figure]) -> None:
-    rows = [
-        ["id", "compared", "ratio", "spread", "goal", "verdict", "absolute"],
-        *map(as_row, figures),
-    ]
+    rows = [TITLES, *map(as_row, figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
