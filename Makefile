@@ -18,7 +18,7 @@ demo:
 	@$(setup) demo && exec $(run) -m example_app --port "$(PORT)"
 
 test:
-	@$(setup) test browser && $(run) -m pytest -n 2 --dist loadfile --cov --cov-report=term -m "not slow" $(ARGS)
+	@$(setup) test browser && $(run) -m pytest -n 2 --dist worksteal --cov --cov-report=term -m "not slow" $(ARGS)
 
 lint:
 	@$(setup) lint && $(run) -m ruff check . && $(run) -m ruff format --check .

@@ -25,7 +25,13 @@ def tests(session: nox.Session) -> None:
     """Run the suite on every Python that is present, with the newest releases."""
     session.install("-e", ".", *TEST)
     session.run(
-        "pytest", "-q", "-n2", "--dist=loadfile", "-m", "not slow and not browser", *session.posargs
+        "pytest",
+        "-q",
+        "-n2",
+        "--dist=worksteal",
+        "-m",
+        "not slow and not browser",
+        *session.posargs,
     )
 
 

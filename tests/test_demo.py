@@ -80,6 +80,7 @@ def head(port: int, path: str) -> http.client.HTTPResponse:
     return response
 
 
+@pytest.mark.slow  # it makes an environment of its own
 def test_demo_answers_with_the_documented_example(tmp_path: Path) -> None:
     """A fresh copy, in a folder with a space, sets itself up and answers as documented, twice."""
     if shutil.which("make") is None:

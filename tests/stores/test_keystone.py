@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from werkzeug.test import Client, TestResponse
 
 from flask_imagemeta import ImageMeta, ImageRecord, keystone_identity
 
-from .glance_server import serving
+from .glance_server import LocalServer, serving
 
 # WebOb, which the middleware brings, imports modules that Python gives up.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -82,10 +82,6 @@ class Keystone(BaseHTTPRequestHandler):
         pass
 
 
-class KeystoneServer(ThreadingHTTPServer):
-    daemon_threads = True
-
-
 def describe(token: str, url: str) -> dict[str, Any]:
     """Return what the Keystone at a URL says of a token."""
     endpoints = [
@@ -110,7 +106,7 @@ def describe(token: str, url: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def keystone() -> Iterator[str]:
-    server = KeystoneServer(("127.0.0.1", 0), Keystone)
+    server = LocalServer(("127.0.0.1", 0), Keystone)
     with serving(server):
         yield f"http://127.0.0.1:{server.server_port}"
 
