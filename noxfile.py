@@ -46,7 +46,10 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """Run the tests that take long: real clients, faults, a deployment, the API's description."""
+    """Run the tests that take long.
+
+    Real clients, faults, a deployment, the API's description, a fresh demo and the benchmarks.
+    """
     session.install("-e", ".", *TEST, *nox.project.dependency_groups(PYPROJECT, "api-check"))
     session.run("pytest", "-q", "-m", "slow and not browser", *session.posargs)
 

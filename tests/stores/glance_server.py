@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from .databases import DATA
+from .local_server import LocalServer, serving
 
 RECORDED = json.loads((DATA / "glance-2026.1-v2.json").read_text())
 MEMBERS = {"members": [{"member_id": "projB", "status": "rejected"}]}
@@ -27,8 +27,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.requests.append((self.path, dict(self.headers)))
-        with suppress(OSError):  # the client has given up
-            self.server.answer(self)
+        self.server.answer(self)
 
     def send(self, status: int, body: bytes = b"", **headers: str) -> None:
         self.send_response(status)
@@ -48,16 +47,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args: Any) -> None:
         pass
-
-
-class LocalServer(ThreadingHTTPServer):
-    """A server whose clients may hang up at any time, as tests do."""
-
-    daemon_threads = True
-
-    def handle_error(self, *args: Any) -> None:
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(*args)
 
 
 class Glance(LocalServer):
@@ -84,18 +73,6 @@ def as_recorded(handler: Handler) -> None:
         if path == f"{image['id']}/members":
             return handler.send(200, json.dumps(MEMBERS).encode())
     return handler.send(404, b"<html>no such image</html>")
-
-
-@contextmanager
-def serving(server: ThreadingHTTPServer) -> Iterator[None]:
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @contextmanager

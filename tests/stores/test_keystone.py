@@ -14,7 +14,7 @@ from werkzeug.test import Client, TestResponse
 
 from flask_imagemeta import ImageMeta, ImageRecord, keystone_identity
 
-from .glance_server import LocalServer, serving
+from .local_server import LocalServer, serving
 
 # WebOb, which the middleware brings, imports modules that Python gives up.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
