@@ -6,8 +6,9 @@ from .access import Identity, keystone_identity
 from .exceptions import ConfigurationError, ImageMetaError, InvalidImage, StoreUnavailable
 from .extension import ImageMeta
 from .image import ImageRecord
+from .query import Query
 from .schema import HeaderSchema, ImageMetaSchema
-from .signals import image_hidden, image_missing, image_shown, store_unavailable
+from .signals import image_hidden, image_missing, image_shown, images_listed, store_unavailable
 
 if TYPE_CHECKING:
     from .model import ImageMixin
@@ -24,18 +25,20 @@ __all__ = [
     "ImageMixin",
     "ImageRecord",
     "InvalidImage",
+    "Query",
     "StoreUnavailable",
     "image_hidden",
     "image_missing",
     "image_shown",
+    "images_listed",
     "keystone_identity",
     "store_unavailable",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # Only for those who use it: its column types bring SQLAlchemy's dialects of PostgreSQL and
-    # MySQL, which are twice what all of this package takes to import.
+    # Imported on first use: its column types import SQLAlchemy's dialects of PostgreSQL and MySQL,
+    # which take twice as long as all of this package.
     if name == "ImageMixin":
         from .model import ImageMixin  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Who may see an image: the rule of the Image API v1, and the identities it looks at."""
+"""Who may see an image: the rule of the Image API v1, and the identities it applies to."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from flask import request
 from marshmallow import fields
 
 from .exceptions import InvalidImage
-from .image import ANSWERS, ImageRecord, read_field
+from .image import PASS_THROUGH_ERRORS, ImageRecord, read_field
 from .wire import as_text, from_value
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who asks.
+    """The caller of a request.
 
     :param project_id: The caller's project (tenant), or None for a caller without one.
     :param roles: The names of the caller's roles; any iterable, kept as a frozenset.
-    :raises TypeError: when project_id is no text, or roles is a single string or holds what is
-        none.
+    :raises TypeError: when project_id is not text, or roles is not an iterable of strings.
     """
 
     project_id: str | None = None
@@ -34,6 +33,8 @@ class Identity:
                 f"project_id is {self.project_id!r}, but must be text or None, as owners are "
                 "compared as text: str()?"
             )
+        if self.roles is None:
+            raise TypeError("roles is None, but must be an iterable: [] for a caller without roles")
         if isinstance(self.roles, str):
             raise TypeError(f"roles is {self.roles!r}, but must be several: [{self.roles!r}]?")
         roles = frozenset(self.roles)
@@ -48,48 +49,83 @@ class Identity:
 
 
 def is_deleted(image: Any) -> bool:
-    """Tell whether an image is deleted. What is neither true nor false counts as deleted."""
+    """Return whether an image is deleted. A value that is neither true nor false counts as yes."""
     deleted = read_field(image, "deleted")
     return deleted is not None and not _one_of(deleted, fields.Boolean.falsy)
 
 
 def may_see(image: Any, identity: Identity | None) -> bool:
-    """Tell whether an identity (None: anonymous) may see an image.
+    """Return whether an identity (None: anonymous) may see an image.
 
-    An admin sees everything. Anybody else sees what is not deleted and has no owner, or is
-    public, or is open to the community, or belongs to the caller's own project, or is shared
-    with it, whatever the state of that membership. Projects compare exactly. An `ImageRecord`
-    with ``access_granted`` is for whoever the store gave it to.
+    An admin sees everything. Anyone else sees an image that is not deleted if it has no owner, is
+    public or open to the community, belongs to the caller's own project, or is shared with that
+    project, even if the membership is still pending or was rejected. Project ids must match
+    exactly. An `ImageRecord` with ``access_granted`` may be seen by the caller it was read for.
 
-    :raises InvalidImage: when the host's object fails while it is read.
+    :raises InvalidImage: when reading the host's object fails.
     """
     if identity is not None and identity.is_admin:
         return True
-    if isinstance(image, ImageRecord) and image.access_granted:
+    if is_access_granted(image) or is_open(image):
         return True
+    if identity is None or identity.project_id is None or is_deleted(image):
+        return False
+    if _is_owned_by(image, identity):
+        return True
+    return _is_shared(image) and _has_member(image, identity.project_id)
+
+
+def may_be_listed(image: Any, identity: Identity | None, *, is_public: bool | None = True) -> bool:
+    """Return whether lists for an identity (None: anonymous) include an image, deleted or not.
+
+    This is the rule of the Image API v1's registry, which is stricter than `may_see`. Every list
+    includes public images; a project's list also has its own images and those shared with it, even
+    if the membership is still pending or was rejected. Community images appear only in their
+    owner's list, and an image without an owner only if it is public. Unlike in the reference, a
+    caller without a project never gets shared images. An `ImageRecord` with ``access_granted``
+    is listed for the caller it was read for.
+
+    :param is_public: What an admin asks for, ignored for others: True for the rule above, None for
+        the images of all projects except others' community images, False for the same without
+        public ones.
+    :raises InvalidImage: when reading the host's object fails.
+    """
+    is_admin = identity is not None and identity.is_admin
+    if _is_public(image):
+        return not is_admin or is_public is not False
+    if is_access_granted(image) or _is_owned_by(image, identity):
+        return True
+    if _one_of(read_field(image, "visibility"), ("community",)):
+        return False
+    if is_admin and is_public is not True:
+        return True
+    project_id = identity.project_id if identity else None
+    return project_id is not None and _is_shared(image) and _has_member(image, project_id)
+
+
+def is_open(image: Any) -> bool:
+    """Return whether anyone may see an image: not deleted, and public, community or without owner.
+
+    :raises InvalidImage: when reading the host's object fails.
+    """
     if is_deleted(image):
         return False
-    owner = read_field(image, "owner")
-    visibility = read_field(image, "visibility")
-    if owner is None or _one_of(visibility, ("public", "community")):
+    if read_field(image, "owner") is None:  # an owner of "" is an owner
         return True
-    if _one_of(read_field(image, "is_public"), fields.Boolean.truthy):
-        return True
-    if identity is None or identity.project_id is None:
-        return False
-    if _as_text(owner) == identity.project_id:
-        return True
-    if visibility is not None and not _one_of(visibility, ("shared",)):
-        return False
-    return _has_member(image, identity.project_id)
+    return _one_of(read_field(image, "visibility"), ("community",)) or _is_public(image)
+
+
+def is_access_granted(image: Any) -> bool:
+    """Return whether the store itself decided that this caller may see the image."""
+    return isinstance(image, ImageRecord) and image.access_granted
 
 
 def keystone_identity() -> Identity | None:
-    """Return the identity that Keystone's auth_token middleware put into the current request.
+    """Return the identity that Keystone's auth_token middleware added to the current request.
 
-    An identity hook for an application behind keystonemiddleware, and only there: the
-    middleware takes these headers away from what clients send, without it anybody could
-    claim to be an admin. None unless the middleware confirmed the token.
+    Use it as the identity hook only in an application behind keystonemiddleware: the middleware
+    strips these headers from incoming requests. Without it, anyone could claim to be an admin.
+    None unless the middleware confirmed the token.
     """
     environ = request.environ
     if environ.get("HTTP_X_IDENTITY_STATUS") != "Confirmed":
@@ -102,20 +138,37 @@ def keystone_identity() -> Identity | None:
     )
 
 
+def _is_public(image: Any) -> bool:
+    if _one_of(read_field(image, "visibility"), ("public",)):
+        return True
+    return _one_of(read_field(image, "is_public"), fields.Boolean.truthy)
+
+
+def _is_owned_by(image: Any, identity: Identity | None) -> bool:
+    if identity is None or identity.project_id is None:
+        return False
+    return _as_text(read_field(image, "owner")) == identity.project_id
+
+
+def _is_shared(image: Any) -> bool:
+    visibility = read_field(image, "visibility")
+    return visibility is None or _one_of(visibility, ("shared",))
+
+
 def _has_member(image: Any, project_id: str) -> bool:
     members = read_field(image, "members")
     if isinstance(members, (str, bytes)):  # "in" would search the text
         raise InvalidImage("members", members, "must be an iterable of project ids")
     try:
         return members is not None and project_id in members
-    except ANSWERS:
+    except PASS_THROUGH_ERRORS:
         raise
     except Exception as error:
         raise InvalidImage("members", members, f"cannot be read: {error!r}") from error
 
 
 def _as_text(owner: Any) -> str | None:
-    """Return an owner as its header shows it, such as a UUID's text; None where it cannot."""
+    """Return an owner as its header shows it, such as a UUID's text; None if it has no text."""
     try:
         return as_text(owner)
     except Exception:
@@ -125,5 +178,5 @@ def _as_text(owner: Any) -> str | None:
 def _one_of(value: Any, words: Iterable[Any]) -> bool:
     try:
         return value in words
-    except Exception:  # not hashable, or not to be compared: so no word
+    except Exception:  # unhashable or not comparable, so it isn't one of the words
         return False

@@ -1,244 +1,182 @@
-"""The HEAD route: one function holds a request's whole way, top to bottom."""
+"""The routes, and the headers that all their answers have."""
 
 from __future__ import annotations
 
-import logging
-import re
-from collections.abc import Callable, Mapping
-from os import urandom
-from typing import TYPE_CHECKING, Any
+from functools import partial
 
-from blinker import NamedSignal
-from flask import Blueprint, Response, current_app, request
-from werkzeug.datastructures import Headers as WerkzeugHeaders
+from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
-from werkzeug.http import http_date
+from werkzeug.routing import AnyConverter, MapAdapter, UnicodeConverter
 
-from . import wire
-from .access import Identity, is_deleted, may_see
-from .conditional import as_last_modified, digest, evaluate
-from .exceptions import InvalidImage, StoreUnavailable, describe, printable
-from .image import check_image
-from .limits import Limits
-from .response import HeadResponse
-from .schema import OMITTED
-from .signals import image_hidden, image_missing, image_shown, store_unavailable
+from .answers import CONTENT_TYPE, CompleteResponse, add_common_headers, make_answer
+from .operation import has_failed
+from .search import ListImages
+from .show import RefuseData, ShowImage
+from .state import State, get_state
 
-if TYPE_CHECKING:
-    from .extension import State
-
-logger: logging.Logger = logging.getLogger("flask_imagemeta")
-
-MAX_ID_LENGTH = 255  # characters: Glance's ids have 36, and no index of a host's is wider
-CONTENT_TYPE = "text/html; charset=utf-8"  # glanceclient parses what claims to be JSON
-REQUEST_ID = "X-Openstack-Request-Id"
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-
-Headers = dict[str, str]
+# A host may serve the same addresses. Werkzeug tries fixed parts of a path before converters, and
+# converters in order of their weight; those of its own weigh 50 to 200.
+_FIRST = -1_000
+_LAST = 1_000
 
 
-def make_blueprint(state: State) -> Blueprint:
-    """Return a new blueprint that serves one application's images."""
-    config, schema = state.config, state.schema
-    blueprint = Blueprint(state.name, __name__, url_prefix=config.url_prefix)
-    size_header = schema.header_of("size")
-    size_key = "HTTP_" + (size_header or "").upper().replace("-", "_")
-    updated_header = schema.header_of("updated_at")
-    common = {"Cache-Control": config.cache_control, "Vary": config.vary}
-    content = {"Content-Type": CONTENT_TYPE, "Content-Length": "0"}
-    limits = make_limits(state)
+class _FirstConverter(UnicodeConverter):
+    """An image's id in a rule that is tried before any other rule with a parameter in its place.
 
-    def show_image(image_id: str) -> Response:
-        request_id = new_request_id()
-        environ = request.environ
-        identity: Identity | None = None
-        try:
-            wanted_size = environ.get(size_key)
-            if wanted_size is not None and (wanted_size := wire.whole_number(wanted_size)) is None:
-                return respond(400, request_id)
+    A host may serve GET at the same address, for example an image's data, and Flask adds HEAD to
+    that rule. Because ours is tried first, it gets HEAD; GET goes to the host's.
+    """
 
-            hooks = state.hooks
-            identity = as_identity(hooks.identity())
-            image = hooks.lookup(image_id) if can_be_looked_up(image_id) else None
-            if image is None:
-                send(image_missing, image_id, identity)
-                return respond(404, request_id)
-            check_image(image)
-            if not may_see(image, identity):
-                send(image_hidden, image_id, identity)
-                return respond(404, request_id)
+    weight = _FIRST
 
-            # Dumped first, so that sizes compare as they are sent, whatever the host keeps.
-            headers = schema.to_headers(image)
-            size = headers.get(size_header) if size_header else None
-            stored_size = as_stored_size(hooks.stored_size(image))
-            if wanted_size not in (None, size) or (stored_size and str(stored_size) != size):
-                logger.info("%s: image %s: size mismatch", request_id, describe(image_id))
-                return respond(409, request_id)
 
-            if is_deleted(image):
-                headers = select_properties(headers, lambda name: False)
-            elif (show := hooks.show_property) is not None:
-                headers = select_properties(headers, lambda name: as_shown(show(name, identity)))
-            headers, omitted = limits.fit(headers)
-            if omitted:
-                headers[OMITTED] = str(omitted)
-                logger.warning(
-                    "%s: image %s: %d properties omitted", request_id, describe(image_id), omitted
-                )
-            last_modified = as_last_modified(headers.get(updated_header) if updated_header else "")
-        except StoreUnavailable as error:
-            logger.warning(
-                "%s: image %s: store unavailable: %s",
-                request_id,
-                describe(image_id),
-                printable(str(error)),
-            )
-            send(store_unavailable, image_id, identity)
-            return respond(503, request_id, {"Retry-After": str(config.retry_after)})
-        except InvalidImage as error:
-            logger.error("%s: image %s: cannot be sent: %s", request_id, describe(image_id), error)
-            return respond(500, request_id)
-        except HTTPException as error:  # a hook's own answer, such as abort(401)
-            answer = error.get_response(environ)
-            return respond(answer.status_code, request_id, without_content(answer.headers))
+class _LastConverter(UnicodeConverter):
+    """An image's id in a rule that is tried last, so that a host's own GET wins."""
 
-        etag = digest(headers)
-        status = evaluate(environ, etag, last_modified)
-        if status == 412:
-            return respond(412, request_id)
-        send(image_shown, image_id, identity)
-        ours = {REQUEST_ID: request_id, "ETag": f'"{etag}"', **common}
-        if last_modified is not None:
-            ours["Last-Modified"] = http_date(last_modified)
-        if status == 304:
-            return HeadResponse(304, ours)
-        # Content-Type first: Werkzeug looks through the headers for it.
-        return HeadResponse(200, {**content, **headers, **ours})
+    weight = _LAST
 
-    def select_properties(headers: Headers, is_shown: Callable[[str], bool]) -> Headers:
-        """Leave out the properties that are not shown, and the count that could tell of them."""
-        prefix = schema.property_prefix
-        return {
-            header: value
-            for header, value in headers.items()
-            if header != OMITTED
-            and (
-                not (prefix and header.startswith(prefix))
-                or is_shown(wire.from_name(header[len(prefix) :]))
-            )
-        }
 
-    def respond(
-        status: int, request_id: str, headers: Mapping[str, str | list[str]] | None = None
-    ) -> Response:
-        response = Response(status=status, headers=headers)
-        response.headers.update({REQUEST_ID: request_id, **common})
-        return response
+class _FirstWordConverter(AnyConverter):
+    """A fixed word in a rule that is tried after a host's own rule with that word."""
 
-    def complete(response: Response) -> Response:
-        """Give the answers that Flask makes for our route (OPTIONS, a crash) our headers."""
-        if not isinstance(response, HeadResponse) and REQUEST_ID not in response.headers:
-            response.headers.update({REQUEST_ID: new_request_id(), **common})
-        return response
+    weight = _FIRST - 1  # before the rule that would take the word for an image's id
 
-    def complete_405(response: Response) -> Response:
-        """Do the same for a method that our route does not have, which no blueprint's hook sees."""
-        error = request.routing_exception
-        if isinstance(error, MethodNotAllowed) and is_ours(error):
-            response.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+
+class _LastWordConverter(AnyConverter):
+    """A fixed word in a rule that is tried after all of a host's rules."""
+
+    weight = _LAST
+
+
+_CONVERTERS = {
+    "imagemeta_first": _FirstConverter,
+    "imagemeta_last": _LastConverter,
+    "imagemeta_first_word": _FirstWordConverter,
+    "imagemeta_last_word": _LastWordConverter,
+}
+
+# The methods that a route has only to refuse them; Werkzeug adds HEAD to every GET.
+_REFUSED = {("list_images", "HEAD"), ("list_details", "HEAD"), ("refuse_data", "GET")}
+
+
+def register_blueprint(app: Flask, state: State) -> None:
+    """Make the blueprint of one ImageMeta and register it on an application."""
+    app.url_map.converters.update(_CONVERTERS)
+    config, name = state.config, state.name
+    blueprint = Blueprint(name, __name__, url_prefix=config.url_prefix, subdomain=config.subdomain)
+
+    def show_image(image_id: str, **parts_of_the_host: str) -> Response:
+        return ShowImage(get_state(name), image_id).answer()
+
+    blueprint.add_url_rule(
+        "/images/<imagemeta_first:image_id>",
+        view_func=show_image,
+        methods=["HEAD"],
+        host=config.host,
+    )
+    blueprint.after_request(partial(_complete, state))
+    blueprint.after_app_request(partial(_complete_405, state))
+    app.register_blueprint(blueprint)
+    if state.has_search:
+        add_list_routes(state)
+
+
+def add_list_routes(state: State) -> None:
+    """Add the routes of the lists, and of GET for an image, beside those of the blueprint.
+
+    They are not part of it because the search hook may be set after it was registered.
+
+    :raises AssertionError: from Flask, when the application has served a request.
+    """
+    if state.serves_lists:
+        return
+    app, config, name = state.app, state.config, state.name
+
+    def list_images(**parts: str) -> Response:
+        return _list(name, is_detailed=False)
+
+    def list_details(**parts: str) -> Response:
+        return _list(name, is_detailed=True)
+
+    def refuse_data(image_id: str, **parts: str) -> Response:
+        return RefuseData(get_state(name), image_id, lambda: _allow(name)).answer()
+
+    images = "/<imagemeta_last_word(images):images>"
+    for rule, view in (
+        (images, list_images),
+        ("/images/<imagemeta_first_word(detail):detail>", list_details),
+        (f"{images}/<imagemeta_last:image_id>", refuse_data),
+    ):
+        app.add_url_rule(
+            config.url_prefix.rstrip("/") + rule,
+            endpoint=f"{name}.{view.__name__}",
+            view_func=view,
+            methods=["GET"],
+            subdomain=config.subdomain,
+            host=config.host,
+        )
+
+
+def _complete(state: State, response: Response) -> Response:
+    """Complete an answer that no view of ours made: for OPTIONS, after a crash, or the host's."""
+    if not isinstance(response, CompleteResponse):
+        if has_failed():
             response.data = b""
             response.content_type = CONTENT_TYPE
-            complete(response)
-        return response
-
-    def is_ours(error: MethodNotAllowed) -> bool:
-        adapter = current_app.create_url_adapter(request)
-        if adapter is None or "HEAD" not in (error.valid_methods or ()):
-            return False
-        try:
-            endpoint, _ = adapter.match(method="HEAD")
-        except HTTPException:  # another route of the host's, which redirects HEAD
-            return False
-        return bool(endpoint == f"{state.name}.show_image")
-
-    blueprint.add_url_rule("/images/<image_id>", view_func=show_image, methods=["HEAD"])
-    blueprint.after_request(complete)
-    blueprint.after_app_request(complete_405)
-    return blueprint
+        if has_failed() or request.method == "OPTIONS":
+            response.headers.setdefault("Cache-Control", "no-store")
+        if "Allow" in response.headers:
+            response.headers["Allow"] = _allow(state.name, set(response.allow))
+        add_common_headers(state.caching, response)
+    return response
 
 
-def make_limits(state: State) -> Limits:
-    """Return the room that one application's answers have for metadata."""
-    config = state.config
-    return Limits(
-        state.schema,
-        config.max_headers,
-        config.max_header_bytes,
-        {
-            "Content-Type": CONTENT_TYPE,
-            "Content-Length": "0",
-            REQUEST_ID: new_request_id(),
-            "ETag": f'"{digest({})}"',
-            "Last-Modified": http_date(),
-            "Cache-Control": config.cache_control,
-            "Vary": config.vary,
-        },
+def _complete_405(state: State, response: Response) -> Response:
+    """Do the same for a method that our routes lack; a blueprint's own hooks never see those."""
+    error = request.routing_exception
+    if isinstance(error, MethodNotAllowed) and _is_ours(state.name, error):
+        response.data = b""
+        response.content_type = CONTENT_TYPE
+        response.headers["Cache-Control"] = "no-store"
+        _complete(state, response)
+    return response
+
+
+def _is_ours(name: str, error: MethodNotAllowed) -> bool:
+    """Return whether a method was refused at one of our addresses, which all have HEAD."""
+    adapter = current_app.create_url_adapter(request)
+    if adapter is None or "HEAD" not in (error.valid_methods or ()):
+        return False
+    return _endpoint_of(adapter, "HEAD").startswith(f"{name}.")
+
+
+def _list(name: str, *, is_detailed: bool) -> Response:
+    state = get_state(name)
+    if request.method == "HEAD":
+        return make_answer(state.caching, 405, {"Allow": _allow(name)})
+    return ListImages(state, is_detailed=is_detailed).answer()
+
+
+def _allow(name: str, methods: set[str] | None = None) -> str:
+    """Return the Allow header of the current address, without methods that it only refuses.
+
+    :param methods: The methods to choose from; None for all those of the address.
+    """
+    adapter = current_app.create_url_adapter(request)
+    if adapter is None:
+        return ", ".join(sorted(methods or ()))
+    if methods is None:
+        methods = set(adapter.allowed_methods())
+    refused = {f"{name}.{view}": method for view, method in _REFUSED}
+    return ", ".join(
+        sorted(one for one in methods if refused.get(_endpoint_of(adapter, one)) != one)
     )
 
 
-def new_request_id() -> str:
-    """Return a fresh request id in OpenStack's form."""
-    # A version 4 UUID. uuid4() makes an object first: 4 µs, where this takes 1.
-    text = urandom(16).hex()
-    return f"req-{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
-
-
-def can_be_looked_up(image_id: str) -> bool:
-    """Tell whether an id is worth a lookup: not too long, and without control characters."""
-    return len(image_id) <= MAX_ID_LENGTH and not _CONTROL.search(image_id)
-
-
-def as_identity(identity: object) -> Identity | None:
-    """Return what the identity hook returned.
-
-    :raises TypeError: when that is neither an Identity nor None.
-    """
-    if identity is None or isinstance(identity, Identity):
-        return identity
-    raise TypeError(f"the identity hook returned {identity!r}, not an Identity or None")
-
-
-def as_stored_size(size: Any) -> int:
-    """Return what the stored_size hook returned, in bytes; 0 for unknown.
-
-    :raises TypeError: when that is no number.
-    """
+def _endpoint_of(adapter: MapAdapter, method: str) -> str:
+    """Return the endpoint for a method at the current address, "" if there is none."""
     try:
-        return int(size or 0)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"the stored_size hook returned {size!r}, not bytes or None") from error
-
-
-def as_shown(shown: object) -> bool:
-    """Return what the show_property hook returned.
-
-    :raises TypeError: when that is not a bool; a string or a coroutine would pass for True.
-    """
-    if isinstance(shown, bool):
-        return shown
-    raise TypeError(f"the show_property hook returned {shown!r}, not True or False")
-
-
-def without_content(headers: WerkzeugHeaders) -> dict[str, list[str]]:
-    """Return the headers that hold without the body they came with, such as WWW-Authenticate."""
-    names = (name for name in headers.keys() if not name.lower().startswith("content-"))  # noqa: SIM118
-    return {name: headers.getlist(name) for name in names}
-
-
-def send(signal: NamedSignal, image_id: str, identity: Identity | None) -> None:
-    """Send a signal about this request, as the application."""
-    if signal.receivers:
-        app = current_app._get_current_object()  # type: ignore[attr-defined]
-        signal.send(app, image_id=image_id, identity=identity)
+        endpoint, _ = adapter.match(method=method)
+    except HTTPException:  # also raised for a host's route that redirects
+        return ""
+    return str(endpoint)

@@ -4,54 +4,46 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any
 
 from flask import Flask
-from werkzeug.utils import import_string
+from werkzeug.utils import ImportStringError, import_string
 
 from . import wire
-from .exceptions import ConfigurationError
+from .exceptions import ConfigurationError, one_line
+from .hooks import Hook, Hooks, check_hook
 
 # RFC 3986, 3.3: segments of a path.
 _URL_PREFIX = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
 
-HOOKS = ("lookup", "identity", "stored_size", "show_property")
-_KEYS = (
-    *map(str.upper, HOOKS),
-    *("URL_PREFIX", "MAX_HEADERS", "MAX_HEADER_BYTES", "CACHE_CONTROL", "VARY", "RETRY_AFTER"),
-)
-Hook = Callable[..., Any]
-
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One application's settings; `read_config` names the keys they come from."""
+    """One application's settings, each named like its key; the page Configuration describes them.
+
+    :param hooks: The hooks that the configuration sets, each named like its key, too.
+    """
 
     url_prefix: str
+    host: str | None
+    subdomain: str | None
     max_headers: int
     max_header_bytes: int
     cache_control: str
+    public_cache_control: str | None
     vary: str
     retry_after: int
     hooks: dict[str, Hook]
 
 
 def read_config(app: Flask, name: str) -> Config:
-    """Read an application's settings; the keys begin with the object's name in capitals.
+    """Read an application's settings.
 
-    - ``_URL_PREFIX`` ("/v1"): where the blueprint is mounted.
-    - ``_LOOKUP``, ``_IDENTITY``, ``_STORED_SIZE``, ``_SHOW_PROPERTY`` (None): import strings
-      of hooks, which win over hooks set in code.
-    - ``_MAX_HEADERS`` (90): the most headers of ours in one response.
-    - ``_MAX_HEADER_BYTES`` (16384): the most bytes of them.
-    - ``_CACHE_CONTROL`` ("private, no-cache"): the Cache-Control sent.
-    - ``_VARY`` ("X-Auth-Token, Authorization, Cookie"): the Vary sent.
-    - ``_RETRY_AFTER`` (5): seconds, sent with 503.
-
-    :raises ConfigurationError: with the key, the value and what would be right; also for a key
-        that is one of these but for a slip.
+    :param name: The object's name; in capitals, the prefix of its keys.
+    :raises ConfigurationError: with the key, the value and what would be right; also for a
+        misspelled key.
     """
     prefix = name.upper()
 
@@ -61,7 +53,8 @@ def read_config(app: Flask, name: str) -> Config:
             raise ConfigurationError(f"{prefix}_{key}", value, expected)
         return value
 
-    known = [f"{prefix}_{key}" for key in _KEYS]
+    names = {*Hooks._fields, *(one.name for one in fields(Config))} - {"hooks"}
+    known = [f"{prefix}_{name.upper()}" for name in sorted(names)]
     for key, value in app.config.items():
         if key.startswith(f"{prefix}_") and key not in known:
             for meant in get_close_matches(key, known, n=1, cutoff=0.85):
@@ -71,6 +64,8 @@ def read_config(app: Flask, name: str) -> Config:
         url_prefix=setting(
             "URL_PREFIX", "/v1", _is_url_prefix, 'a path such as "/v1", or "" for none'
         ),
+        host=setting("HOST", None, *_host_rule(app)),
+        subdomain=setting("SUBDOMAIN", None, *_subdomain_rule(app)),
         # Python's http.client refuses more than 100 headers; a server and proxies add a few.
         max_headers=setting("MAX_HEADERS", 90, _is_positive, "a whole number, 1 or more"),
         max_header_bytes=setting(
@@ -82,6 +77,12 @@ def read_config(app: Flask, name: str) -> Config:
             _is_header,
             'a header value such as "private, no-cache"',
         ),
+        public_cache_control=setting(
+            "PUBLIC_CACHE_CONTROL",
+            None,
+            lambda value: value is None or _is_header(value),
+            'a header value such as "public, max-age=300", or None',
+        ),
         vary=setting(
             "VARY",
             "X-Auth-Token, Authorization, Cookie",
@@ -90,25 +91,67 @@ def read_config(app: Flask, name: str) -> Config:
         ),
         retry_after=setting("RETRY_AFTER", 5, _is_whole, "a whole number of seconds, 0 or more"),
         hooks={
-            hook: _import_hook(f"{prefix}_{hook.upper()}", import_name)
-            for hook in HOOKS
+            hook: _import_hook(hook, f"{prefix}_{hook.upper()}", import_name)
+            for hook in Hooks._fields
             if (import_name := app.config.get(f"{prefix}_{hook.upper()}")) is not None
         },
     )
 
 
-def _import_hook(key: str, import_name: Any) -> Hook:
+def _import_hook(name: str, key: str, import_name: Any) -> Hook:
     expected = 'the import string of a callable, such as "package.module:name"'
     if not isinstance(import_name, str):
         raise ConfigurationError(key, import_name, expected)
     try:
-        hook: Any = import_string(import_name)
-    except (ImportError, ValueError) as error:  # ValueError: there is no module's name in it
-        reason = str(error).splitlines()[-1]  # Werkzeug's explanations come before
-        raise ConfigurationError(key, import_name, f"{expected} ({reason})") from error
-    if not callable(hook):
-        raise ConfigurationError(key, import_name, expected)
+        hook = import_object(import_name)
+        check_hook(name, hook)
+    except (ImportError, TypeError) as error:
+        raise ConfigurationError(key, import_name, f"{expected} ({error})") from error
     return hook  # type: ignore[no-any-return]
+
+
+def import_object(import_name: str) -> Any:
+    """Return what an import string such as ``package.module:name`` stands for.
+
+    :raises ImportError: with the reason in one line, when it stands for nothing.
+    """
+    if import_name.startswith((":", ".")):
+        raise ImportError("it names no module")
+    try:
+        return import_string(import_name)
+    except ImportStringError as error:  # whose own message explains imports at length
+        raise ImportError(one_line(str(error.exception))) from error
+    except ValueError as error:  # an empty name, for one
+        raise ImportError(one_line(str(error))) from error
+
+
+_Rule = tuple[Callable[[Any], bool], str]
+
+
+def _host_rule(app: Flask) -> _Rule:
+    """Return the check of HOST: an application matches hosts in every rule or in none."""
+    if app.url_map.host_matching:
+        return _is_text, 'a host such as "images.example.com", as this application matches hosts'
+    return _is_none, "None, as this application does not match hosts: Flask(host_matching=True)?"
+
+
+def _subdomain_rule(app: Flask) -> _Rule:
+    """Return the check of SUBDOMAIN, which Flask finds in a request by its SERVER_NAME."""
+    if not app.subdomain_matching or app.url_map.host_matching:
+        return _is_none, (
+            "None, as this application does not match subdomains: Flask(subdomain_matching=True)?"
+        )
+    if not app.config["SERVER_NAME"]:
+        return _is_none, "None, unless SERVER_NAME is set, which says what a subdomain is"
+    return lambda value: value is None or _is_text(value), 'a subdomain such as "images", or None'
+
+
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
 def _is_whole(value: Any) -> bool:

@@ -2,22 +2,58 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 
-_short = reprlib.Repr()
-_short.maxstring = _short.maxother = 120  # enough to recognise a value in a log line
+MAX_LENGTH = 300  # characters of each part of a message: enough to recognize a value
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
-def describe(value: object) -> str:
+class _Repr(reprlib.Repr):
+    """A repr that is short, and the same in every process and on every version of Python."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 3
+        self.maxstring = 120
+
+    def repr_int(self, x: int, level: int) -> str:
+        # Python refuses to format much larger ones, and words the error differently by version.
+        return super().repr_int(x, level) if x.bit_length() <= 10_000 else "<int>"
+
+    def repr_instance(self, x: object, level: int) -> str:
+        try:
+            return one_line(repr(x))
+        except Exception:
+            return f"<{type(x).__name__}>"
+
+
+_short = _Repr()
+
+
+def short_repr(value: object) -> str:
     """Return a short, one-line, printable form of any value, for messages and log lines.
 
-    Control characters come out escaped, so that a value cannot forge a log line, and a
-    value whose own ``repr`` fails is named by its type.
+    Control characters come out escaped, so that a value cannot forge a log line; an address in
+    memory is left out. A value whose own ``repr`` fails is named by its type.
     """
     try:
-        return printable(_short.repr(value))
+        return _cut(printable(_short.repr(value)))
     except Exception:
-        return f"<{type(value).__name__}>"
+        return one_line(f"<{type(value).__name__}>")
+
+
+def one_line(text: str) -> str:
+    """Return text as one printable line of at most `MAX_LENGTH` characters.
+
+    Addresses in memory are left out: they say nothing to a reader, and help an attacker.
+    """
+    return _cut(printable(_ADDRESS.sub("", text)))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_LENGTH else f"{text[: MAX_LENGTH - 3]}..."
 
 
 def printable(text: str) -> str:
@@ -34,15 +70,15 @@ class ImageMetaError(Exception):
 
 
 class ConfigurationError(ImageMetaError, ValueError):
-    """A configuration value is not usable; raised by ``init_app``.
+    """A configuration value cannot be used; raised by ``init_app``.
 
     :param key: The configuration key.
-    :param value: What the key holds.
-    :param expected: What would be right, as the end of the sentence "must be ...".
+    :param value: Its value.
+    :param expected: What would be right, to complete the sentence "must be ...".
     """
 
     def __init__(self, key: str, value: object, expected: str) -> None:
-        super().__init__(f"{key} is {describe(value)}, but must be {expected}")
+        super().__init__(f"{key} is {short_repr(value)}, but must be {expected}")
         self.key = key
         self.value = value
 
@@ -50,20 +86,22 @@ class ConfigurationError(ImageMetaError, ValueError):
 class StoreUnavailable(ImageMetaError):
     """The image store cannot answer now, but may soon; the client gets a 503 and may retry.
 
-    A lookup raises it for everything that means "try again": no connection, a time-out, an
-    exhausted pool. Its text goes to the log, never to the client.
+    A lookup raises it for everything that means "try again": no connection, a timeout, an
+    exhausted pool. Its message goes to the log, never to the client.
     """
 
 
 class InvalidImage(ImageMetaError, ValueError):
     """The host's image cannot be sent as headers; the client gets an empty 500.
 
-    :param field: The field at fault, in the schema's words.
-    :param value: The value found there, or None if reading it failed.
-    :param reason: What is wrong with it.
+    :param field: The field at fault, as the schema names it. The attribute ``field`` is escaped
+        to one printable line, since it goes to logs and terminals.
+    :param value: The value of that field, or None if reading it failed.
+    :param reason: What is wrong with the value. The attribute ``reason`` is escaped likewise.
     """
 
     def __init__(self, field: str, value: object, reason: str) -> None:
-        super().__init__(f"{field} = {describe(value)}: {printable(reason)}")
-        self.field = field
+        self.field: str = one_line(field)
         self.value = value
+        self.reason: str = one_line(reason)
+        super().__init__(f"{self.field} = {short_repr(value)}: {self.reason}")

@@ -1,24 +1,119 @@
-"""The kinds of field an image has: marshmallow fields that dump to a header's text and back.
+"""The kinds of fields an image has: marshmallow fields that convert to a header's text and back.
 
-Each ``_serialize`` returns text, or None for a field to omit, and raises ValueError or
-TypeError for what it cannot send; each ``_deserialize`` takes a header's decoded text.
+Each ``_serialize`` returns text, or None to omit the field, and raises ValueError or TypeError
+for a value that cannot be sent; each ``_deserialize`` takes a header's decoded text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from marshmallow import fields
+from marshmallow import fields, missing
 
 from . import wire
-from .exceptions import InvalidImage, describe
-from .image import read_field
+from .exceptions import InvalidImage, short_repr
+from .image import PASS_THROUGH_ERRORS, read_field
+
+if TYPE_CHECKING:
+    AnyField = fields.Field[Any]
+else:
+    AnyField = fields.Field  # not generic before marshmallow 4
+
+Accessor = Callable[[Any, str, Any], Any]
 
 
-class Text(fields.String):
+class Line(NamedTuple):
+    """One header line of an image, before its value is encoded.
+
+    :param field: The schema's field that the line carries.
+    :param property: The property's name as the image has it; None for a core field.
+    :param header: The header's name as it is sent.
+    :param text: The value's text as the image has it.
+    """
+
+    field: str
+    property: str | None
+    header: str
+    text: str
+
+
+class HeaderField(AnyField):
+    """A field that serializes to a header's value; the base class of the fields here.
+
+    A value of None counts as absent and is replaced with the field's ``dump_default``. Any error
+    becomes an InvalidImage that names the field and the value.
+    """
+
+    def serialize(
+        self, attr: str, obj: Any, accessor: Accessor | None = None, **kwargs: Any
+    ) -> Any:
+        """Return the header's value in WSGI's form, or ``missing`` to omit the field."""
+        text = self.text(attr, obj, accessor)
+        return missing if text is None else wire.as_value(text)
+
+    def lines(self, attr: str, image: Any, accessor: Accessor) -> Iterator[Line]:
+        """Yield the header lines that carry the field, with texts as the image has them."""
+        text = self.text(attr, image, accessor)
+        if text is not None:
+            yield Line(attr, None, str(self.data_key), text)
+
+    def text(self, attr: str, image: Any, accessor: Accessor | None) -> Any:
+        """Return the result of the field's ``_serialize``, or None to omit the field.
+
+        :raises InvalidImage: when the value cannot be read or cannot be sent.
+        """
+        value = None  # for the message, if reading fails
+        try:
+            value = self.get_value(image, attr, accessor=accessor, default=None)
+            if value is None:
+                value = self.dump_default() if callable(self.dump_default) else self.dump_default
+            if value is None or value is missing:
+                return None
+            text = self._serialize(value, attr, image)
+            return text if type(text) is str else self._as_text(text)
+        except (*PASS_THROUGH_ERRORS, InvalidImage):
+            raise
+        except Exception as error:
+            raise InvalidImage(attr, value, str(error)) from error
+
+    def _as_text(self, serialized: Any) -> Any:
+        if serialized is None or type(serialized) is str:
+            return serialized
+        return wire.as_any_text(serialized)
+
+
+class ForeignField(HeaderField):
+    """A header field made from another kind of field, such as marshmallow's own.
+
+    :param field: The field, bound to its schema.
+    """
+
+    def __init__(self, field: AnyField) -> None:
+        super().__init__(data_key=field.data_key)
+        self._field = field
+
+    def text(self, attr: str, image: Any, accessor: Accessor | None) -> Any:
+        """Return the result of the field's own ``serialize``, as text."""
+        value = None
+
+        def read(obj: Any, name: str, default: Any) -> Any:
+            nonlocal value
+            value = accessor(obj, name, default) if accessor else None
+            return default if value is None else value
+
+        try:
+            serialized = self._field.serialize(attr, image, accessor=read)
+            return None if serialized is missing else self._as_text(serialized)
+        except (*PASS_THROUGH_ERRORS, InvalidImage):
+            raise
+        except Exception as error:
+            raise InvalidImage(attr, value, str(error)) from error
+
+
+class Text(HeaderField, fields.String):
     """One line of text: a string, or a single value that has a text (a UUID, an Enum member)."""
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
@@ -27,39 +122,24 @@ class Text(fields.String):
         return wire.as_text(value)
 
 
-class WholeNumber(fields.Integer):
-    """A whole number, zero or more, sent in decimal; a string of digits counts as one."""
+class WholeNumber(HeaderField, fields.Integer):
+    """A whole number, sent in decimal; a string of digits counts as one.
+
+    It may be negative, and has at most ``wire.MAX_DIGITS`` digits.
+    """
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
-        if value is None:
-            return None
-        if type(value) is not int:
-            value = self._as_int(value)
-        if value < 0:
-            raise ValueError("not a whole number, zero or more")
-        return str(value)
+        return None if value is None else str(wire.as_int(value))
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         try:
-            return self._as_int(value)
-        except ValueError as error:
+            return wire.as_int(value)
+        except (TypeError, ValueError, OverflowError) as error:
             raise self.make_error("invalid", input=value) from error
 
-    @staticmethod
-    def _as_int(value: Any) -> int:
-        if isinstance(value, (str, bool)):
-            digits = wire.whole_number(value) if isinstance(value, str) else None
-            if digits is None:
-                raise ValueError("not a whole number, zero or more")
-            return int(digits)
-        number = int(value)
-        if number != value:
-            raise ValueError("not a whole number, zero or more")
-        return number
 
-
-class Flag(fields.Boolean):
-    """A truth value, sent as the word True or False; marshmallow's other words for them count."""
+class Flag(HeaderField, fields.Boolean):
+    """A truth value, sent as True or False; marshmallow's other words for them are accepted."""
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         if value is None:
@@ -74,7 +154,11 @@ class Flag(fields.Boolean):
 
 
 class PublicFlag(Flag):
-    """Whether everybody may see the image: its own flag, or a visibility of ``public``."""
+    """Whether the image is public: its own flag, or a visibility of ``public``."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        # Without a flag of its own, the image's visibility decides.
+        super().__init__(**{"dump_default": False, **kwargs})
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
         text = super()._serialize(value, attr, obj, **kwargs)
@@ -83,11 +167,11 @@ class PublicFlag(Flag):
         return str(read_field(obj, "visibility") == "public")
 
 
-class Timestamp(fields.NaiveDateTime):
-    """A time in UTC, sent with six digits of a second and no zone letter.
+class Timestamp(HeaderField, fields.NaiveDateTime):
+    """A time in UTC, sent with microseconds and without a time zone.
 
-    A datetime without a zone is taken for UTC, one with a zone is converted; a string in
-    ISO 8601 counts as the time it names.
+    A datetime without a time zone is taken as UTC; one with a time zone is converted. A string in
+    ISO 8601 format is accepted.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -101,58 +185,97 @@ class Timestamp(fields.NaiveDateTime):
         if not isinstance(value, datetime):
             raise TypeError("not a date and time")
         if value.tzinfo is not None:
-            if value.utcoffset() is not None:  # a zone without an offset counts as none
+            if value.utcoffset() is not None:  # a zone without an offset doesn't count
                 value = value.astimezone(timezone.utc)
             value = value.replace(tzinfo=None)
         return str(value.isoformat(timespec="microseconds"))
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
         if isinstance(value, str) and value.endswith("Z"):
-            value = f"{value[:-1]}+00:00"  # Python 3.10 does not know Z
-        return super()._deserialize(value, attr, data, **kwargs)
+            value = f"{value[:-1]}+00:00"  # Python 3.10 does not accept Z
+        elif isinstance(value, str) and len(value) == len("2026-01-02"):
+            value = f"{value}T00:00:00"  # marshmallow 3 does not accept a date alone
+        try:
+            return super()._deserialize(value, attr, data, **kwargs)
+        except OverflowError as error:  # outside the range of UTC dates
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE) from error
 
 
-class Properties(fields.Dict):
-    """Named texts, each sent in a header of its own.
+class PropertyLines(list[Line]):
+    """The header lines of all properties, on their way into the headers."""
 
-    Names are lower-cased. Of two names that then are the same, the one that was lower-case
-    goes out, or else the first in code-point order. A value of None counts as absent.
 
-    :param stem: What stands between the schema's prefix and a property's name.
+class Properties(HeaderField, fields.Dict):
+    """Named texts, each sent in a separate header.
+
+    Names are lower-cased. If two names then are the same, the one that was already lower-case is
+    sent, or else the first in code-point order. A value of None counts as absent.
+
+    :param stem: The part of the header's name between the schema's prefix and a property's name.
     """
 
     def __init__(self, *, stem: str = "property-", **kwargs: Any) -> None:
         super().__init__(keys=fields.String(), values=fields.String(), **kwargs)
         self.stem = stem
 
-    def pairs(self, properties: Any) -> Iterator[tuple[str, str]]:
-        """Yield header names and values in the order of the properties' names.
+    def serialize(
+        self, attr: str, obj: Any, accessor: Accessor | None = None, **kwargs: Any
+    ) -> Any:
+        """Return the header lines of all properties, or ``missing`` if there are none."""
+        return PropertyLines(self.lines(attr, obj, accessor)) or missing
 
-        Where two collide, the header comes twice, the one that loses second.
+    def lines(self, attr: str, image: Any, accessor: Accessor | None) -> Iterator[Line]:
+        """Yield a line for each property, in the order of their names.
 
-        :raises InvalidImage: naming the property, when a value has no text.
+        Of several properties with the same header, the one that is sent comes first.
         """
-        if not isinstance(properties, (dict, Mapping)):
+        for name, text in self.text(attr, image, accessor) or ():
+            yield Line(attr, name, f"{self.data_key}{wire.as_name(name)}", text)
+
+    def _serialize(
+        self, value: Any, attr: str | None, obj: Any, **kwargs: Any
+    ) -> list[tuple[str, str]] | None:
+        """Return names and texts in the order of the names.
+
+        Of several names for the same header, the one that is sent comes first.
+
+        :raises InvalidImage: naming the property, when a value cannot be converted to text.
+        """
+        if value is None:
+            return None
+        if not isinstance(value, Mapping):
             raise TypeError("not a mapping")
         named = [
-            (name if isinstance(name, str) else wire.as_text(name), value)
-            for name, value in properties.items()
-            if value is not None
+            (wire.as_text(name), property_value)
+            for name, property_value in value.items()
+            if property_value is not None
         ]
-        for name, value in sorted(named, key=by_name):
-            try:
-                text = value if type(value) is str else wire.as_any_text(value)
-            except Exception as error:
-                field = f"properties[{describe(name)}]"
-                raise InvalidImage(field, value, f"{error}") from error
-            yield f"{self.data_key}{wire.as_name(name)}", wire.as_value(text)
+        return [_as_texts(attr, *pair) for pair in sorted(named, key=by_name)]
+
+    def _as_text(self, serialized: Any) -> Any:
+        return serialized
+
+
+def _as_texts(attr: str | None, name: str, value: Any) -> tuple[str, str]:
+    try:
+        return name, wire.as_any_text(value)
+    except Exception as error:
+        raise InvalidImage(f"{attr}[{short_repr(name)}]", value, str(error)) from error
 
 
 def by_name(item: tuple[str, Any]) -> tuple[str, bool, str]:
-    """Sort properties, given as pairs: of names that become the same, the one sent comes first."""
+    """Return a sort key for a property, given as a pair; of equal names, the one sent is first."""
     name = item[0]
     lower = name.lower()
     return lower, name != lower, name
 
 
-__all__ = ["Flag", "Properties", "PublicFlag", "Text", "Timestamp", "WholeNumber", "by_name"]
+__all__ = [
+    "Flag",
+    "HeaderField",
+    "Properties",
+    "PublicFlag",
+    "Text",
+    "Timestamp",
+    "WholeNumber",
+]

@@ -1,38 +1,81 @@
 """What counts as an image: a mapping, or any object with the fields' names as attributes.
 
-A field that is absent counts as None. `ImageRecord` is the ready-made stores' own form.
+An absent field counts as None. The ready-made stores return an image as an `ImageRecord`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import Enum
-from functools import cached_property, partial
+from inspect import getattr_static
 from sqlite3 import Row
-from types import MappingProxyType
+from traceback import walk_tb
+from types import TracebackType
 from typing import Any
 
 from werkzeug.exceptions import HTTPException
 
 from .exceptions import InvalidImage, StoreUnavailable
 
-# The fields that decide who may see an image; a schema must not read them from elsewhere.
-ACCESS_FIELDS = frozenset({"deleted", "is_public", "owner"})
+MAX_INTEGER = 2**63 - 1  # the largest size in the Image API, and of the widest integer column
+MAX_ID_LENGTH = 255  # characters; Glance's ids have 36, and database indexes are rarely wider
 
-# What a lazy field of a host's image may raise on purpose: answers, not faults of the image.
-ANSWERS = (StoreUnavailable, HTTPException)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+# The fields that decide who may see an image; a schema must not read them from elsewhere.
+ACCESS_FIELDS = frozenset({"deleted", "is_public", "members", "owner", "visibility"})
+
+# What a lazy field of a host's image may raise on purpose: an answer, not a fault of the image.
+PASS_THROUGH_ERRORS = (StoreUnavailable, HTTPException)
+
+
+class ReadOnlyProperties(Mapping[str, Any]):
+    """The properties of an `ImageRecord`: a mapping that cannot be changed.
+
+    Unlike a `types.MappingProxyType`, it can be pickled and copied; the result is a plain dict.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return repr(self._values)
+
+    def items(self) -> ItemsView[str, Any]:
+        """Return the pairs of name and value."""
+        return self._values.items()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (self._values,)
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """An image as a ready-made store hands it out; immutable.
+    """An image as a ready-made store returns it; immutable.
 
-    Sizes are in bytes, min_disk in GiB, min_ram in MiB, timestamps in UTC without a zone.
-    None means what it means in the Image API: unknown, or not yet set. ``access_granted``
-    says that the store was asked in the caller's own name and showed the image: then no other
-    rule of access applies.
+    Sizes are in bytes, min_disk in GiB, min_ram in MiB, timestamps in UTC without a time zone.
+    None means what it means in the Image API: unknown, or not yet set. ``access_granted`` means
+    that the store was asked with the caller's own token and showed the image; no other access
+    rule applies then.
+
+    A record can be pickled and copied, and works with `dataclasses.replace` and
+    `dataclasses.asdict`. A pickle or a copy may outlive the request or reach another caller, so
+    its ``access_granted`` is False. Pickling, deep-copying and ``asdict`` fetch members that have
+    not been fetched yet.
     """
 
     id: str
@@ -52,57 +95,124 @@ class ImageRecord:
     updated_at: datetime | None = None
     deleted_at: datetime | None = None
     visibility: str | None = None
-    properties: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    properties: Mapping[str, Any] = field(default_factory=dict)
     members: Iterable[str] = ()
     access_granted: bool = False
 
+    def __post_init__(self) -> None:
+        if isinstance(self.properties, Mapping):
+            properties = ReadOnlyProperties(self.properties)
+            object.__setattr__(self, "properties", properties)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        names = {one.name for one in fields(self)} - {"access_granted"}
+        values = {name: getattr(self, name) for name in names}
+        return _restore, (type(self), values)
+
     @property
     def is_public(self) -> bool:
-        """Whether the image's visibility is ``public``; v2 has no other word for it."""
+        """Whether the image's visibility is ``public``, which is how v2 says it."""
         return self.visibility == "public"
 
 
-_FIELDS = tuple(one.name for one in fields(ImageRecord))
+def _restore(record: type[ImageRecord], values: dict[str, Any]) -> ImageRecord:
+    return record(**values)
 
 
-def getter(image: Any) -> Callable[[str], Any]:
-    """Return a function that reads a field of the image by name, None where it is absent."""
-    if isinstance(image, (dict, Mapping)):  # a dict is recognised at once, a Mapping asks the ABC
-        return image.get
-    if isinstance(image, Row):
-        return dict(image).get
-    return partial(_get_attribute, image)
+# The fields of an image; access_granted is about one answer of a store.
+FIELDS = (*(one.name for one in fields(ImageRecord) if one.name != "access_granted"), "is_public")
+
+_UNDEFINED = object()
+_ACCESS = {"_get_attribute", "__getattr__", "__getattribute__"}  # only look an attribute up
+
+
+def get_field(image: Any, name: str) -> Any:
+    """Return a field of the image, or None if it is absent.
+
+    It raises what the host's object raises: a field that fails is not absent.
+    """
+    if type(image) is dict:
+        return image.get(name)
+    if type(image) is not ImageRecord:  # checking for the abstract class is slow
+        if isinstance(image, Row):
+            return dict(image).get(name)
+        if isinstance(image, Mapping):
+            return _get_item(image, name)
+    return _get_attribute(image, name)
+
+
+def _get_item(image: Mapping[str, Any], name: str) -> Any:
+    try:
+        return image[name]
+    except KeyError as error:
+        # A subclass of KeyError has a message, KeyError itself the missing key.
+        is_another = type(error) is KeyError and error.args != (name,)
+        if is_another or name in iter(image):
+            raise
+        return None
 
 
 def _get_attribute(image: Any, name: str) -> Any:
     try:
         return getattr(image, name)
-    except AttributeError:
-        # A property that fails must not pass for a field that is absent: no owner, not deleted.
-        if isinstance(getattr(type(image), name, None), (property, cached_property)):
-            raise
-        return None
+    except AttributeError as error:
+        if _is_absent(error, image, name):
+            return None
+        raise
+
+
+def _is_absent(error: AttributeError, image: Any, name: str) -> bool:
+    """Return whether an image lacks an attribute, rather than failed to compute it.
+
+    The attribute is absent if neither the image nor the object that raised the error, such as one
+    behind a wrapper, defines it. A property or a slot that fails is defined, so its error is a
+    fault. Behind a wrapper, the error must come straight from attribute access: if another
+    function raised it, the cause may be ``self.project.owner`` without a project.
+    """
+    if error.name != name or _defines(image, name) or _defines(error.obj, name):
+        return False
+    if isinstance(error.__context__, AttributeError):  # a wrapper raised its own instead
+        return _is_absent(error.__context__, image, name)
+    return error.obj is image or _functions(error.__traceback__) <= _ACCESS
+
+
+def _defines(obj: Any, name: str) -> bool:
+    return getattr_static(obj, name, _UNDEFINED) is not _UNDEFINED
+
+
+def _functions(traceback: TracebackType | None) -> set[str]:
+    return {frame.f_code.co_name for frame, _ in walk_tb(traceback)}
+
+
+def can_be_asked_for(image_id: str) -> bool:
+    """Return whether a request can ask for this id.
+
+    An id is one segment of a path: no control characters, and at most `MAX_ID_LENGTH` characters.
+    """
+    if image_id in ("", ".", "..") or "/" in image_id:
+        return False
+    return len(image_id) <= MAX_ID_LENGTH and not _CONTROL.search(image_id)
 
 
 def check_image(image: Any) -> None:
-    """Check that what a lookup found can be an image at all.
+    """Check that what a lookup returned can be an image at all.
 
-    Otherwise all its fields would count as absent: it would belong to nobody, so be for all.
+    Otherwise all its fields would count as absent, and anyone can see an image without an owner.
 
-    :raises InvalidImage: for what has none of the fields.
+    :raises InvalidImage: for an object without any of the fields.
     """
-    if all(read_field(image, name) is None for name in _FIELDS):
-        raise InvalidImage("image", image, "the lookup returned what has none of an image's fields")
+    if all(read_field(image, name) is None for name in FIELDS):
+        raise InvalidImage("image", image, "what the lookup returned has none of an image's fields")
 
 
 def read_field(image: Any, name: str) -> Any:
     """Return one field of an image; an Enum member counts as its value, an absent field as None.
 
-    :raises InvalidImage: when the host's object fails while it is read.
+    :raises InvalidImage: when reading the host's object fails.
     """
     try:
-        value = getter(image)(name)
-    except ANSWERS:
+        value = get_field(image, name)
+    except (*PASS_THROUGH_ERRORS, InvalidImage):
         raise
     except Exception as error:
         raise InvalidImage(name, None, f"cannot be read: {error!r}") from error

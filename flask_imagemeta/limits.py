@@ -8,15 +8,15 @@ from . import wire
 from .exceptions import InvalidImage
 from .schema import OMITTED, HeaderSchema
 
-# The most that the count of omitted properties can take: a number of ten digits.
+# The room reserved for the count of omitted properties: a number of ten digits.
 _OMITTED_BYTES = wire.line_bytes(OMITTED, "9" * 10)
 
 
 class Limits:
-    """The room that one application's answers have for metadata, worked out once.
+    """The room for metadata in one application's answers, calculated once.
 
-    :param max_headers: The most headers of ours in one response.
-    :param max_bytes: The most bytes of them.
+    :param max_headers: The maximum number of headers that the extension sends in one response.
+    :param max_bytes: Their maximum total size in bytes.
     :param others: The headers that every answer has besides metadata, at their longest.
     """
 
@@ -30,13 +30,13 @@ class Limits:
         self._core_bytes = max(self._bytes, wire.CLIENT_MAX_BYTES - other_bytes - _OMITTED_BYTES)
 
     def fit(self, headers: dict[str, str]) -> tuple[dict[str, str], int]:
-        """Return the metadata headers that go out and the number of properties that do not.
+        """Return the metadata headers to send and the number of properties left out.
 
-        The core fields always go out. Properties go out in the order of their names, each
-        that still fits: a long one costs itself, not those after it.
+        The core fields are always sent. Properties follow in the order of their names, each one
+        that still fits: a long one is skipped, and shorter ones after it can still fit.
 
-        :raises InvalidImage: naming the longest field, when the core fields alone are more
-            than HTTP clients accept.
+        :raises InvalidImage: naming the longest field, when the core fields alone exceed what
+            HTTP clients accept.
         """
         omitted = int(headers.pop(OMITTED, 0))
         used = sum(map(len, headers)) + sum(map(len, headers.values())) + 4 * len(headers)
@@ -50,7 +50,7 @@ class Limits:
             raise InvalidImage(
                 self._schema.field_of(longest),
                 core[longest],
-                f"the core fields take {used} bytes as headers, clients accept {self._core_bytes}",
+                f"the core fields take {used} bytes as headers; clients accept {self._core_bytes}",
             )
         fitting = core
         for header, value in headers.items():

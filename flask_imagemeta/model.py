@@ -4,28 +4,15 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, String, Text
-from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy import JSON, BigInteger, DateTime, String
+from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.mutable import MutableDict
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, MappedAsDataclass, mapped_column
 
-
-class _Text(Text):
-    """Text that names itself as Alembic's migrations have it.
-
-    Alembic does so for a JSONB, but not for one that is a variant: there the migration would
-    say ``Text()``, a name it does not import.
-    """
-
-    def __repr__(self) -> str:
-        return "sa.Text()"
-
-
-# MySQL and MariaDB keep whole seconds unless told otherwise.
+# MySQL and MariaDB keep whole seconds by default.
 _Timestamp = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
-_PropertiesJSON = JSON().with_variant(postgresql.JSONB(astext_type=_Text()), "postgresql")
 
 
 def _new_id() -> str:
@@ -40,14 +27,28 @@ class ImageMixin:
     """The 17 columns of an image in the Image API v1, and its properties as a JSON object.
 
     Use it as ``class Image(ImageMixin, db.Model)``. Sizes are in bytes, min_disk in GiB,
-    min_ram in MiB. Timestamps are UTC without a zone; the session sets created_at and
-    updated_at when it writes the row. None means unknown, or not yet set. An image of this
-    mixin is for everybody, or for its owner's project alone; a model that also has the
-    attributes ``visibility`` and ``members`` can share one with other projects.
+    min_ram in MiB. Timestamps are UTC without a time zone; the session sets created_at and
+    updated_at when it writes the row. None means unknown or not yet set. An image of this
+    mixin is visible to anyone or only to its owner's project; a model that also has the attributes
+    ``visibility`` and ``members`` can share an image with other projects. The properties are
+    JSON; a model that needs PostgreSQL's JSONB defines the column itself.
 
-    It does not work with MappedAsDataclass, which takes fields from dataclasses only:
-    SQLAlchemy says so when the class is made.
+    :raises TypeError: when the class is created, if its base uses MappedAsDataclass.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        if issubclass(cls, MappedAsDataclass):
+            raise TypeError(
+                f"{cls.__name__}: ImageMixin does not work with MappedAsDataclass, because its "
+                "columns are not dataclass fields. Give this model a base without "
+                "MappedAsDataclass and with the same metadata: "
+                "class ImageBase(DeclarativeBase): metadata = db.metadata"
+            )
+        super().__init_subclass__(**kwargs)
+
+    if TYPE_CHECKING:
+        # SQLAlchemy's own __init__; type checkers do not find it on Flask-SQLAlchemy's db.Model.
+        def __init__(self, **kwargs: Any) -> None: ...
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=_new_id)
     name: Mapped[str | None] = mapped_column(String(255), index=True)
@@ -68,6 +69,6 @@ class ImageMixin:
         _Timestamp, default=_utc_now, onupdate=_utc_now
     )
     deleted_at: Mapped[datetime | None] = mapped_column(_Timestamp)
-    properties: Mapped[dict[str, Any]] = mapped_column(
-        MutableDict.as_mutable(_PropertiesJSON), default=dict
-    )
+    # Not JSONB on PostgreSQL: on other databases Alembic writes migrations of that variant that
+    # use a name they do not import.
+    properties: Mapped[dict[str, Any]] = mapped_column(MutableDict.as_mutable(JSON), default=dict)

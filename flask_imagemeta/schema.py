@@ -2,38 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal, overload
 
 from marshmallow import EXCLUDE, Schema, missing, pre_load
 from marshmallow.fields import Field
 
 from . import wire
 from .exceptions import InvalidImage
-from .fields import Flag, Properties, PublicFlag, Text, Timestamp, WholeNumber
-from .image import ACCESS_FIELDS, ANSWERS, getter
+from .fields import (
+    Flag,
+    ForeignField,
+    HeaderField,
+    Line,
+    Properties,
+    PropertyLines,
+    PublicFlag,
+    Text,
+    Timestamp,
+    WholeNumber,
+)
+from .image import ACCESS_FIELDS, get_field
 
 OMITTED = "X-Imagemeta-Omitted-Properties"
 
-# Headers about the answer itself: a field of that name would contradict them, or be lost.
+# Headers that describe the answer itself, or instruct servers, caches and browsers on the way: a
+# field of such a name would contradict the answer, get lost, or let an image's owner instruct them.
 RESERVED = frozenset(
     {
-        *("cache-control", "connection", "content-length", "content-type", "date", "etag"),
-        *("keep-alive", "last-modified", "server", "set-cookie", "trailer", "transfer-encoding"),
-        *("upgrade", "vary", "x-openstack-request-id", OMITTED.lower()),
+        *("accept-ranges", "age", "allow", "alt-svc", "cache-control", "clear-site-data"),
+        *("connection", "content-encoding", "content-length", "content-range", "content-type"),
+        *("date", "etag", "expires", "keep-alive", "last-modified", "location", "pragma"),
+        *("proxy-authenticate", "refresh", "retry-after", "server", "set-cookie", "status"),
+        *("strict-transport-security", "surrogate-control", "trailer", "transfer-encoding"),
+        *("upgrade", "vary", "via", "www-authenticate", "x-accel-expires", "x-accel-redirect"),
+        *("x-openstack-request-id", "x-sendfile", OMITTED.lower()),
+        *("access-control-allow-credentials", "access-control-allow-origin"),
     }
 )
 
 
-class _Step(NamedTuple):
-    """What one field costs a dump, worked out when the schema is made."""
+class _Headers(dict[str, Any]):
+    """The mapping that marshmallow fills during a dump; each property becomes a header.
 
-    name: str
-    serialize: Callable[[Any, str, Any], Any]
-    header: str
-    attribute: str
-    default: Callable[[], Any]
-    read: Callable[[Any, str, Any], Any] | None  # where the getter of an image is not enough
+    Of several properties with the same header, the first is sent and the others are counted.
+    """
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if type(value) is not PropertyLines:
+            dict.__setitem__(self, key, value)
+            return
+        lost = 0
+        for line in value:
+            if line.header in self:
+                lost += 1
+            else:
+                self[line.header] = wire.as_value(line.text)
+        if lost:
+            self[OMITTED] = str(lost)
 
 
 class HeaderSchema(Schema):
@@ -41,16 +67,20 @@ class HeaderSchema(Schema):
 
     ``dump`` takes an image (a mapping, or any object with the fields' names) and returns an
     ordered mapping of header names to values in WSGI's form; properties come last, in the
-    order of their names. A field that is None or absent has no header; what a property that
-    loses its name to another leaves out is counted in ``X-Imagemeta-Omitted-Properties``.
-    ``load`` takes headers, a mapping or pairs, names in any case, and returns typed values,
-    None for what no header names. A field's header is the prefix and the field's name; a
-    ``data_key`` of the field's own replaces both.
+    order of their names. A field that is None or absent has no header. Properties that lose
+    their header to another one are counted in ``X-Imagemeta-Omitted-Properties``.
+    ``load`` takes headers, as a mapping or pairs with names in any case, and returns typed
+    values, None for a field without a header; it also takes an image of a list's JSON. A field's
+    header is the prefix and the field's name; its ``data_key`` replaces both. A ``post_dump``
+    hook gets the headers.
 
+    :ivar header_fields: The fields that are sent, by name; properties are last.
+    :ivar property_prefix: What the headers of properties begin with; empty without properties.
     :raises InvalidImage: from ``dump``, naming the field that cannot be sent.
     """
 
     prefix: ClassVar[str] = "X-Image-Meta-"
+    dict_class: type[dict[Any, Any]] = _Headers  # flattens properties, before post_dump hooks
 
     class Meta:
         """A request or response has other headers, too."""
@@ -61,30 +91,35 @@ class HeaderSchema(Schema):
         super().__init__(**kwargs)
         if not self.prefix.endswith("-"):
             raise ValueError(f"{type(self).__name__}.prefix {self.prefix!r} must end with a hyphen")
-        self._steps = []
-        self._properties: tuple[_Step, Properties] | None = None
+        self.property_prefix: str = ""
+        self._headers: dict[str, str] = {}  # of the core fields, by name
         self._load_keys: dict[str, str] = {}
-        self.property_prefix: str = ""  # of the headers that carry properties; empty without them
         for name, field in self.fields.items():
-            step = self._make_step(name, field)
+            header = self._check_field(name, field)
             if isinstance(field, Properties):
-                self.property_prefix = step.header
-                if name in self.dump_fields:
-                    self._properties = step, field
+                self.property_prefix = header
                 continue
             if name in self.dump_fields:
-                self._steps.append(step)
+                self._headers[name] = header
             if name in self.load_fields:
-                self._load_keys[step.header.lower()] = step.header
-
+                self._load_keys[header.lower()] = header
         if prefix := self.property_prefix.lower():
-            for step in self._steps:
-                if step.header.lower().startswith(prefix):
+            for name, header in self._headers.items():
+                if header.lower().startswith(prefix):
                     raise ValueError(
-                        f"{type(self).__name__}.{step.name}: {step.header!r} would be a property's"
+                        f"{type(self).__name__}.{name}: {header!r} would be a property's"
                     )
+        properties_last = sorted(self.dump_fields, key=lambda name: name not in self._headers)
+        self.header_fields: dict[str, HeaderField] = {
+            name: field
+            if isinstance(field := self.fields[name], HeaderField)
+            else ForeignField(field)
+            for name in properties_last
+        }
+        self.dump_fields: dict[str, Field[Any]] = {**self.header_fields}
 
-    def _make_step(self, name: str, field: Field[Any]) -> _Step:
+    def _check_field(self, name: str, field: Field[Any]) -> str:
+        """Return the header of a field, or the beginning of the headers of properties."""
         header = str(field.data_key)
         if not wire.is_token(header):
             raise ValueError(f"{type(self).__name__}.{name}: {header!r} cannot be a header's name")
@@ -92,101 +127,105 @@ class HeaderSchema(Schema):
             raise ValueError(
                 f"{type(self).__name__}.{name}: {header!r} is a header of the answer itself"
             )
+        if isinstance(field, Properties):
+            forged = sorted(one for one in RESERVED if one.startswith(header.lower()))
+            if forged:
+                raise ValueError(
+                    f"{type(self).__name__}.{name}: {header!r} would let a property send "
+                    f"{forged[0]!r}, a header of the answer itself; use a longer data_key"
+                )
         if name in ACCESS_FIELDS and field.attribute not in (None, name):
             raise ValueError(
                 f"{type(self).__name__}.{name} is read from {field.attribute!r}, but who may see "
                 f"an image is decided by the image's own {name!r}"
             )
-        default = field.dump_default
-        attribute = field.attribute or name
-        custom = "." in attribute or type(self).get_attribute is not Schema.get_attribute
-        return _Step(
-            name,
-            field._serialize,
-            header,
-            attribute,
-            default if callable(default) else lambda: None if default is missing else default,
-            self.get_attribute if custom else None,
-        )
+        return header
 
     def header_of(self, field_name: str) -> str | None:
-        """Return the header that carries a field, None where the schema does not dump it."""
-        return next((step.header for step in self._steps if step.name == field_name), None)
+        """Return the header that carries a field, or None if the schema does not dump it."""
+        return self._headers.get(field_name)
 
     def field_of(self, header: str) -> str:
         """Return the field that a dumped header carries, or the header itself if none does."""
-        return next((step.name for step in self._steps if step.header == header), header)
+        return next((name for name, one in self._headers.items() if one == header), header)
 
     def on_bind_field(self, field_name: str, field_obj: Field[Any]) -> None:
-        """Give a field its header's name, and None for a value that no header brings."""
+        """Give a field its header's name, and None as its value if the header is missing."""
         if field_obj.data_key is None:
             stem = field_obj.stem if isinstance(field_obj, Properties) else field_name
             field_obj.data_key = self.prefix + wire.as_name(stem)
         if field_obj.load_default is missing and not field_obj.required:
             field_obj.load_default = None
 
-    def to_headers(self, image: Any) -> dict[str, str]:
-        """Return what ``dump`` makes of an image, when all of it can go over the wire.
+    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+        """Return a value of an image, or the default if it is None or absent.
 
-        :raises InvalidImage: like ``dump``, and naming a header that a subclass or a hook of
-            its own made and that is none.
+        A dot in the name leads into a value: ``vendor.name`` is the vendor's name. Unlike in
+        marshmallow's own method, a value that cannot be read does not count as absent.
         """
-        headers: dict[str, str] = self.dump(image)
-        if not wire.are_headers(headers):
-            pairs = headers.items()
-            name, value = next(pair for pair in pairs if not wire.are_headers(dict([pair])))
-            raise InvalidImage(name, value, "the schema made what cannot be a header")
-        return headers
+        first, dot, rest = attr.partition(".")
+        value = get_field(obj, first)
+        if value is None:
+            return default
+        return self.get_attribute(value, rest, default) if dot else value
 
-    def _serialize(self, obj: Any, *, many: bool = False) -> Any:
-        # marshmallow's own loop, for headers: Schema.dump calls it between the dump hooks.
-        if many:
-            return [self._serialize(one) for one in obj]
-        get = getter(obj)
-        headers: dict[str, str] = {}
-        for name, serialize, header, attribute, default, read in self._steps:
-            value = None
-            try:
-                value = get(attribute) if read is None else read(obj, attribute, None)
-                if value is None:
-                    value = default()
-                text = serialize(value, attribute, obj)
-                if text is not None:
-                    if type(text) is not str:
-                        text = wire.as_any_text(text)
-                    headers[header] = wire.as_value(text)
-            except (*ANSWERS, InvalidImage):
-                raise
-            except Exception as error:
-                raise InvalidImage(name, value, str(error)) from error
-        if self._properties is not None:
-            self._serialize_properties(obj, *self._properties, headers)
-        return headers
+    @overload  # type: ignore[override]
+    def dump(self, obj: Any, *, many: Literal[False] | None = None) -> dict[str, str]: ...
+    @overload
+    def dump(self, obj: Any, *, many: Literal[True]) -> list[dict[str, str]]: ...
+    def dump(self, obj: Any, *, many: bool | None = None) -> Any:
+        """Return an image as headers, in the order in which they are sent.
 
-    def _serialize_properties(
-        self, obj: Any, step: _Step, field: Properties, headers: dict[str, str]
-    ) -> None:
-        properties = None
-        lost = 0
-        try:
-            properties = (step.read or self.get_attribute)(obj, step.attribute, None)
-            if properties is None:
-                properties = step.default()
-            for header, text in field.pairs({} if properties is None else properties):
-                if header in headers:
-                    lost += 1
-                else:
-                    headers[header] = text
-        except (*ANSWERS, InvalidImage):
-            raise
-        except Exception as error:
-            raise InvalidImage(step.name, properties, str(error)) from error
-        if lost:
-            headers[OMITTED] = str(lost)
+        :param many: Whether obj is an iterable of images, and a list is returned.
+        :raises InvalidImage: naming the field that cannot be sent, and its value.
+        """
+        return super().dump(obj, many=many)
+
+    @overload  # type: ignore[override]
+    def load(
+        self, data: Any, *, many: Literal[False] | None = None, **kwargs: Any
+    ) -> dict[str, Any]: ...
+    @overload
+    def load(self, data: Any, *, many: Literal[True], **kwargs: Any) -> list[dict[str, Any]]: ...
+    def load(self, data: Any, *, many: bool | None = None, **kwargs: Any) -> Any:
+        """Return the fields' values from headers, or from an image of a list.
+
+        :param data: A mapping or pairs; names and values are str or bytes. Headers of no field
+            are ignored. Or one of the ``images`` in a list's JSON; its property names keep their
+            case.
+        :param many: Whether data is a list of them, and a list is returned.
+        :raises marshmallow.ValidationError: naming each invalid header.
+        """
+        return super().load(data, many=many, **kwargs)
+
+    def lines(self, image: Any) -> Iterator[Line]:
+        """Yield the header lines of an image before they are made fit for the wire.
+
+        Of two lines with one header, the first is the one that ``dump`` sends.
+
+        :raises InvalidImage: like ``dump``.
+        """
+        for name, field in self.header_fields.items():
+            yield from field.lines(name, image, self.get_attribute)
+
+    def to_headers(self, image: Any) -> dict[str, str]:
+        """Return what ``dump`` makes of an image, after checking that it is safe to send.
+
+        :raises InvalidImage: like ``dump``, and naming a header that a subclass or one of
+            its hooks made and that cannot be sent, or is one of the answer itself.
+        """
+        headers = self.dump(image)
+        if _can_be_sent(headers):
+            return headers
+        pairs = headers.items()
+        name, value = next(pair for pair in pairs if not _can_be_sent(dict([pair])))
+        raise InvalidImage(name, value, "the schema made what cannot be a header of an image")
 
     @pre_load
     def _from_headers(self, data: Any, **kwargs: Any) -> dict[str, Any]:
-        """Sort headers into the fields' own keys, properties into a mapping of their names."""
+        """Collect headers under the fields' keys, and those of properties in one mapping."""
+        if self._is_of_list(data):
+            return self._from_list(data)
         found: dict[str, Any] = {}
         properties: dict[str, str] = {}
         stem = self.property_prefix.lower()
@@ -200,6 +239,51 @@ class HeaderSchema(Schema):
         if stem:
             found[self.property_prefix] = properties
         return found
+
+    def _is_of_list(self, data: Any) -> bool:
+        """Return whether data is a list's image: its keys are fields, or a value is not text."""
+        if not isinstance(data, Mapping):
+            return False
+        if not all(isinstance(value, (str, bytes)) for value in data.values()):
+            return True
+        return len(data) > 0 and all(
+            name in self.fields and name not in self._load_keys for name in data
+        )
+
+    def _from_list(self, image: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of a list's image by the fields' own keys; null counts as absent."""
+        found: dict[str, Any] = {}
+        for name, field in self.load_fields.items():
+            value = image.get(name)
+            if isinstance(field, Properties) and isinstance(value, Mapping):
+                value = {key: text for key, text in value.items() if text is not None}
+            if value is not None:
+                found[str(field.data_key)] = value
+        if self.property_prefix:
+            found.setdefault(self.property_prefix, {})
+        return found
+
+
+def has_own_code(schema: HeaderSchema) -> bool:
+    """Return whether a host's class may change what is sent, by a hook or a method.
+
+    A class that only adds fields, or sets another ``prefix``, does not.
+    """
+    own = set(type(schema).__mro__) - set(ImageMetaSchema.__mro__)
+    return any(_is_code(name, value) for cls in own for name, value in vars(cls).items())
+
+
+def _is_code(name: str, value: Any) -> bool:
+    is_of_python = name.startswith("__") and not callable(value)
+    return not (is_of_python or isinstance(value, Field) or name in _NO_CODE)
+
+
+def _can_be_sent(headers: dict[str, str]) -> bool:
+    """Return whether headers are safe on the wire and none of them is about the answer itself."""
+    if not wire.are_safe_headers(headers):
+        return False
+    reserved = RESERVED.intersection(map(str.lower, headers))
+    return not reserved or (reserved == {OMITTED.lower()} and headers.get(OMITTED, "").isdecimal())
 
 
 def _join(texts: dict[str, Any], key: str, text: str) -> None:
@@ -231,3 +315,9 @@ class ImageMetaSchema(HeaderSchema):
     updated_at: Timestamp = Timestamp()
     virtual_size: WholeNumber = WholeNumber()
     properties: Properties = Properties()
+
+
+# What every schema has, and what a subclass may set besides fields.
+_NO_CODE = {"Meta", "prefix", "__annotate_func__"} | (
+    vars(ImageMetaSchema).keys() - ImageMetaSchema._declared_fields.keys()
+)

@@ -1,6 +1,7 @@
-"""Signals sent for each request, by blinker; the sender is the Flask application.
+"""The signals sent for each request, made with blinker; the sender is the Flask application.
 
-Each receiver gets ``image_id`` (as asked for) and ``identity`` (None for anonymous).
+Receivers get ``image_id`` (as requested, None for a list), ``identity`` (None for anonymous) and
+``request_id``; receivers of ``images_listed`` get ``query`` and ``image_ids`` instead of the first.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ image_shown: NamedSignal = _signals.signal(
 )
 image_hidden: NamedSignal = _signals.signal("image-hidden", "The identity may not see the image.")
 image_missing: NamedSignal = _signals.signal("image-missing", "The lookup found no image.")
+images_listed: NamedSignal = _signals.signal("images-listed", "A list of images was sent.")
 store_unavailable: NamedSignal = _signals.signal(
     "store-unavailable", "The image store could not answer."
 )
