@@ -1,26 +1,69 @@
-"""Engines that only read: sessions read-only, every wait bounded, connections renewed.
+"""What stores read with: the host's Flask-SQLAlchemy, read-only engines, a pool for each process.
 
-What the database itself can promise is set once for each connection, so that a request costs
-no round trip but its statement's: sessions are read-only and in autocommit mode, where a
-statement needs neither BEGIN nor ROLLBACK.
+Engines made here are read-only, limit every wait and renew their connections. Whatever the
+database itself can enforce is set once for each connection, so that a request costs a single
+round trip: sessions are read-only and in autocommit mode, so a statement needs neither BEGIN nor
+ROLLBACK.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import os
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from flask import current_app
+from sqlalchemy import URL, Connection, Engine, Row, Select, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
 
-_RECYCLE = 300  # seconds, less than firewalls leave an idle connection
-_GRACE = 1  # second more than the server has, after which its silence counts
+from .errors import has_changed_plan
+
+T = TypeVar("T")
+
+_RECYCLE = 300  # seconds; firewalls usually keep idle connections longer than that
+_GRACE = 1  # second to wait for the server's own timeout before giving up on it
+
+
+def host_sqlalchemy() -> Any:
+    """Return the current application's Flask-SQLAlchemy.
+
+    :raises RuntimeError: when the application has none.
+    """
+    extension = current_app.extensions.get("sqlalchemy")
+    if extension is None:
+        raise RuntimeError(
+            "This application has no Flask-SQLAlchemy. Did you forget db.init_app(app)?"
+        )
+    return extension
+
+
+class PerProcess(Generic[T]):
+    """A pool of connections for each process: if two shared one, they would mix up their answers.
+
+    After a fork, each child gets a new pool. It keeps a reference to the parent's, because closing
+    that in a child could end the parent's connections.
+
+    :param make: Makes a pool, without connecting yet. Concurrent threads may each make one; only
+        one is kept.
+    """
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._made: dict[int, T] = {}
+
+    def get(self) -> T:
+        """Return this process's pool."""
+        pid = os.getpid()
+        if pid not in self._made:
+            self._made.setdefault(pid, self._make())
+        return self._made[pid]
 
 
 class Timeouts(NamedTuple):
-    """How long one thing may take, in seconds."""
+    """How long each step may take, in seconds."""
 
     connect: int
     statement: float
@@ -28,9 +71,9 @@ class Timeouts(NamedTuple):
 
 
 def make_engine(database: str | URL, timeouts: Timeouts, pool_size: int) -> Engine:
-    """Return an engine for a database that is only read; it connects when it is used.
+    """Return a read-only engine for a database; it connects on first use.
 
-    :raises ValueError: for a database or driver whose time-outs are not known here.
+    :raises ValueError: for a database or driver whose timeouts cannot be set here.
     """
     url = make_url(database)
     backend = url.get_backend_name()
@@ -40,14 +83,15 @@ def make_engine(database: str | URL, timeouts: Timeouts, pool_size: int) -> Engi
     if configure is None or url.drivername != f"{backend}+{driver}":
         known = ", ".join(f"{name}+{driver}" for name, (driver, _) in _BACKENDS.items())
         raise ValueError(
-            f"the database URL begins with {url.drivername!r}, but must with one of {known}. "
-            "For another driver, make an engine and give that."
+            f"the database URL begins with {url.drivername!r}, but must begin with one of {known}. "
+            "For another driver, create an engine and pass that."
         )
     url, connect_args, prepare = configure(url, timeouts)
     engine = create_engine(
         url,
         connect_args=connect_args,
         isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,
         max_overflow=0,
         pool_size=pool_size,
         pool_timeout=timeouts.pool,
@@ -58,9 +102,9 @@ def make_engine(database: str | URL, timeouts: Timeouts, pool_size: int) -> Engi
 
 
 def begin_read_only(connection: Connection) -> None:
-    """Make the transaction to come read-only, on a connection of the host's own engine.
+    """Make the next transaction read-only on a connection of the host's engine.
 
-    SQLite has no such transactions.
+    SQLite has no read-only transactions.
     """
     if connection.dialect.name == "postgresql":
         connection.execution_options(postgresql_readonly=True)
@@ -68,11 +112,28 @@ def begin_read_only(connection: Connection) -> None:
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
 
 
+def fetch_all(
+    connection: Connection, statement: Select[Any], parameters: Mapping[str, Any] | None
+) -> Sequence[Row[Any]]:
+    """Return a statement's rows; run it again if a column's type changed after it was prepared.
+
+    psycopg prepares statements that are used repeatedly; PostgreSQL then refuses such a statement.
+    """
+    try:
+        return connection.execute(statement, parameters).all()
+    except DBAPIError as error:
+        if not has_changed_plan(error):
+            raise
+    connection.rollback()
+    connection.exec_driver_sql("DEALLOCATE ALL")
+    return connection.execute(statement, parameters).all()
+
+
 _Configured = tuple[URL, dict[str, Any], Callable[[Engine], None]]
 
 
 def _sqlite(url: URL, timeouts: Timeouts) -> _Configured:
-    # mode=ro also keeps SQLite from making an empty file where there is none.
+    # mode=ro also keeps SQLite from creating a missing file.
     path = url.database or ""
     if not path.startswith("file:"):
         url = url.set(database=f"file:{quote(path)}")
@@ -100,10 +161,6 @@ def _mysql(url: URL, timeouts: Timeouts) -> _Configured:
     }
 
     def prepare(engine: Engine) -> None:
-        # Nothing to undo in autocommit mode; PyMySQL would ask the server to all the same.
-        # SQLAlchemy has skip_autocommit_rollback for that, but only since 2.0.43.
-        engine.dialect.do_rollback = lambda connection: None  # type: ignore[assignment,method-assign]
-
         @event.listens_for(engine, "connect")
         def set_up(connection: Any, record: Any) -> None:
             if engine.dialect.is_mariadb:  # type: ignore[attr-defined]
@@ -126,7 +183,14 @@ _BACKENDS: dict[str, tuple[str, Callable[[URL, Timeouts], _Configured]]] = {
 
 
 def _bound_psycopg(limit: float, engine: Engine) -> None:
-    """Have psycopg give up on a server that stays silent, for which it has no setting."""
+    """Make psycopg give up on a server that stops responding, for which it has no setting.
+
+    PostgreSQL's ``statement_timeout`` works only while the server runs, and libpq's
+    ``tcp_user_timeout`` only if the network fails; a server that hangs acknowledges every packet
+    and never answers. So this overrides `psycopg.Connection.wait`, which every wait of a
+    connection goes through. A test with a server that stops responding fails if a release of
+    psycopg waits elsewhere.
+    """
     import psycopg  # noqa: PLC0415 - the driver of one database of several
 
     class Connection(psycopg.Connection[Any]):
@@ -134,15 +198,15 @@ def _bound_psycopg(limit: float, engine: Engine) -> None:
             return super().wait(self._bounded(gen), *args, **kwargs)
 
         def _bounded(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-            # psycopg resumes this generator when the socket is ready, or else with a false
-            # value several times a second.
+            # psycopg resumes this generator when the socket is ready, and otherwise several times
+            # a second with a false value.
             deadline = monotonic() + limit
             try:
                 wanted = next(gen)
                 while True:
                     ready = yield wanted
                     if not ready and monotonic() > deadline:
-                        self.pgconn.finish()  # the answer may come yet, to the wrong question
+                        self.pgconn.finish()  # a late answer would be taken for the next one
                         raise psycopg.OperationalError(f"no answer within {limit} seconds")
                     wanted = gen.send(ready)
             except StopIteration as stop:

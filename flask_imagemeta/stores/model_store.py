@@ -1,185 +1,176 @@
-"""ModelStore: images in the host application's own Flask-SQLAlchemy model."""
+"""ModelStore: images in the host application's own SQLAlchemy model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
-from functools import cached_property, partial
-from itertools import groupby
-from typing import Any, NamedTuple
-from uuid import UUID
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from inspect import getattr_static
+from typing import Any
 
-from sqlalchemy import Select, Uuid, bindparam, false, func, inspect, select
-from sqlalchemy.orm import Mapper, selectinload
+from sqlalchemy import Engine, false, func, inspect, select
+from sqlalchemy.orm import Mapper, Session, scoped_session
 
-from ..image import ImageRecord
-from .database import get_session, host_sqlalchemy, select_columns, store_errors
-from .entity import Entity
-from .lazy import LazyMembers
-from .new_rows import make_row
-
-_FIELDS = {field.name for field in fields(ImageRecord)} - {"access_granted"} | {"is_public"}
-_MAX_INTEGER = 2**63 - 1  # of the widest integer column
-_PAGE = 500  # images read at once: SQLite takes 999 variables in a statement
-
-
-class _Plan(NamedTuple):
-    """The statements that read images, worked out from the model at the first lookup."""
-
-    all_rows: Select[Any]
-    statement: Select[Any]
-    columns: tuple[str, ...]
-    has_property_rows: bool
-    members: Select[Any] | None
+from ..query import Query
+from .errors import ImpossibleValue
+from .model_columns import ColumnReader
+from .model_connection import ModelConnection
+from .model_entities import EntityReader
+from .model_fields import ModelFields, as_key
+from .model_reader import ModelReader
+from .model_rows import ModelRows, as_fields, write_errors
+from .model_search import ModelSearch
 
 
 class ModelStore:
-    """A lookup in a Flask-SQLAlchemy model: ``ImageMeta(lookup=ModelStore(Image))``.
+    """A lookup in a SQLAlchemy model: ``ImageMeta(lookup=ModelStore(Image))``.
 
-    The model has the attribute ``id`` (text, integer or UUID) and any of the fields' names,
-    as with `flask_imagemeta.ImageMixin`. Its columns are read in one statement, without loading
-    entities and without columns that are deferred; the image is a mapping of their names.
-    ``properties`` is a JSON column, or a relationship to rows with ``name`` and ``value`` (read
-    in the same statement); ``members`` is a JSON column, or a relationship to rows with
-    ``member`` (read only when the answer depends on them). Rows of either that have a true
-    ``deleted`` do not count.
+    The model has the attribute ``id`` (text, integer or UUID) and any of the fields' names, as
+    with `flask_imagemeta.ImageMixin`. Its columns are read in one statement, without loading
+    entities, and the image is a mapping of their names. A field may be a column, a synonym of
+    one, a ``column_property``, or a hybrid with an expression. A deferred column is read if it
+    is one of the fields, and left out otherwise. ``properties`` is a JSON column, or a
+    relationship to rows with ``name`` and ``value`` (read in the same statement). ``members`` is
+    a JSON column, or a relationship to rows with ``member`` (read only when the answer depends
+    on them). Rows of either that have a true ``deleted`` do not count.
 
-    :param model: The model class, bound to the application's Flask-SQLAlchemy by its bind key.
-    :param entities: Load the model's entities, for a schema that reads Python properties or
-        hybrids of the model.
-    :raises TypeError: when the model is no mapped class.
-    :raises StoreUnavailable: from a lookup, when the database is out of reach or too slow.
+    By default it reads with the application's Flask-SQLAlchemy session, so that
+    session's transaction, events and routing apply.
+
+    :param model: The model class.
+    :param session: A function that returns another session: a ``scoped_session``, or
+        ``lambda: db.session`` for Flask-SQLAlchemy-Lite.
+    :param engine: An engine to read with instead, such as that of a read replica. That is
+        faster, but does not see changes of the request's own transaction, nor what the session's
+        events add. On PostgreSQL the connection is in autocommit mode meanwhile. May be a function
+        that returns the engine, such as ``lambda: db.engine``. `add` and `put` still write with
+        the session.
+    :param entities: Load the model's entities, for fields that are Python properties, hybrids
+        without an expression or association proxies. The image is a mapping of the entity's
+        attributes, with the entity itself as ``entity``. The entity and its related rows are read
+        in one statement, so they always match.
+    :raises TypeError: when the model is not a mapped class, or when engine is given together with
+        entities. From the first lookup, when a field of the model cannot be read
+        correctly, naming it and what to write instead.
+    :raises StoreUnavailable: from a lookup, when the database is unreachable or too slow.
     """
 
-    def __init__(self, model: type[Any], *, entities: bool = False) -> None:
+    def __init__(
+        self,
+        model: type[Any],
+        *,
+        session: Callable[[], Session | scoped_session[Session]] | None = None,
+        engine: Engine | Callable[[], Engine] | None = None,
+        entities: bool = False,
+    ) -> None:
         if not (isinstance(model, type) and hasattr(model, "__mapper__")):
             raise TypeError(f"model is {model!r}, but must be the class of a model")
+        if session is not None and not callable(session):
+            raise TypeError(
+                f"session is {session!r}, but must be a function that returns the session of the "
+                "current request: session=lambda: db.session?"
+            )
+        if not (engine is None or isinstance(engine, Engine) or callable(engine)):
+            raise TypeError(f"engine is {engine!r}, but must be an Engine or a function")
+        if engine is not None and entities:
+            raise TypeError("entities=True needs a session, so it cannot be combined with engine=")
         self._model = model
+        self._connection = ModelConnection(model, session, engine)
         self._entities = entities
+
+    @property
+    def has_owner(self) -> bool:
+        """Whether the model has an attribute ``owner``; without one, its images have no owner."""
+        model = self._model
+        return getattr_static(model, "owner", None) is not None or hasattr(model, "__getattr__")
 
     def __call__(self, image_id: str) -> Any:
         """Return the image with exactly this id, or None."""
-        key = self._as_key(image_id)
+        key = as_key(self._mapper, image_id)
         if key is None:
             return None
-        with store_errors():
-            find = self._find_entity if self._entities else self._find_columns
-            return find(image_id, key)
-
-    def _find_columns(self, image_id: str, key: Any) -> dict[str, Any] | None:
-        plan = self._plan
-        rows = select_columns(self._mapper, plan.statement, {"image_id": key})
-        # MariaDB compares without case; an id has to be the same to the letter.
-        if not rows or str(rows[0].id) != image_id:
+        try:
+            image = self._reader.find(key)
+        except ImpossibleValue:
             return None
-        return self._as_image(rows)
+        # MariaDB ignores case, but an id must match exactly.
+        return image if image is not None and str(image["id"]) == image_id else None
 
-    def _find_entity(self, image_id: str, key: Any) -> Any:
-        entity = get_session().get(self._model, key)
-        if entity is None or str(entity.id) != image_id:
-            return None
-        return Entity(entity) if self._related_fields else entity
+    def search(self, query: Query) -> Iterable[Any]:
+        """Return the images that may match a query: ``ImageMeta(search=store.search)``.
 
-    def _as_image(self, rows: Sequence[Any]) -> dict[str, Any]:
-        plan = self._plan
-        image = dict(zip(plan.columns, rows[0], strict=False))
-        if plan.has_property_rows:
-            image["properties"] = {row[-2]: row[-1] for row in rows if row[-2] is not None}
-        if plan.members is not None:
-            image["members"] = LazyMembers(partial(self._fetch_members, plan.members, image["id"]))
-        return image
+        A page is read in one statement, in the query's order, with its filters and the rule of
+        lists as far as columns allow. The extension applies filters on properties in a JSON
+        column, and sorts by a field that is not a plain column, which means reading all images
+        that pass the other filters.
 
-    def _fetch_members(self, statement: Select[Any], key: Any, project_id: str | None) -> list[str]:
-        if project_id is not None:
-            statement = statement.where(statement.selected_columns[0] == project_id)
-        with store_errors():
-            rows = select_columns(self._mapper, statement, {"image_id": key})
-        return [row[0] for row in rows]
+        :raises StoreUnavailable: while the images are read.
+        """
+        return self._search.find(query)
 
     def count(self) -> int:
         """Return how many images there are, deleted ones included."""
-        with store_errors():
-            return get_session().scalars(select(func.count()).select_from(self._model)).one()
+        count: int = self._connection.fetch(select(func.count()).select_from(self._model))[0][0]
+        return count
 
     def walk(self) -> Iterator[Any]:
-        """Yield every image, deleted ones included, in the order of their ids.
+        """Return every image, deleted ones included, in the order of their ids.
 
-        Each is what a lookup of its id returns. They are read a page at a time, so that a
-        store of any size takes the same memory, on every database and driver, and nobody
-        else waits for the walk to end.
+        Each is what a lookup of its id returns. They are read a page at a time: the images
+        and their properties in one statement, and all their members in another when one is needed.
+        So memory use does not grow with the store, on any database or driver, and the walk
+        blocks no one else. If a field of an image cannot be read, reading it raises InvalidImage.
         """
-        id_column = self._model.id
-        pages = select(id_column).order_by(id_column).limit(_PAGE)
-        page = pages
-        while True:
-            with store_errors():
-                ids = get_session().scalars(page).all()
-                images = self._read(ids)
-            yield from images
-            if len(ids) < _PAGE:
-                return
-            page = pages.where(id_column > ids[-1])
-
-    def _read(self, ids: Sequence[Any]) -> list[Any]:
-        session, model = get_session(), self._model
-        if self._entities:
-            related = [selectinload(getattr(model, name)) for name in self._related_fields]
-            entities = select(model).where(model.id.in_(ids)).order_by(model.id).options(*related)
-            found = session.scalars(entities).all()
-            return [Entity(entity) for entity in found] if related else list(found)
-        plan = self._plan
-        rows = session.execute(plan.all_rows.where(model.id.in_(ids)).order_by(model.id))
-        by_id = groupby(rows, key=lambda row: row.id)
-        return [self._as_image(list(group)) for _, group in by_id]
+        return self._reader.pages.by_id(select(self._model.id))
 
     def copies_of(self, checksum: str, size: int) -> list[str]:
-        """Return the ids of the images that hold the same data and are not deleted."""
-        model = self._model
-        same = select(model.id).where(model.checksum == checksum, model.size == size)
-        if "deleted" in self._mapper.column_attrs:
-            same = same.where(func.coalesce(model.deleted, false()) == false())
-        with store_errors():
-            return [str(image_id) for image_id in get_session().scalars(same.order_by(model.id))]
+        """Return the ids of the images that hold the same data and are not deleted.
 
-    def add(self, images: Iterable[Mapping[str, Any]]) -> list[str]:
+        There are none in a model without a checksum or a size.
+        """
+        model = self._model
+        if not {"checksum", "size"} <= set(self._mapper.all_orm_descriptors.keys()):
+            return []
+        same = select(model.id).where(model.checksum == checksum, model.size == size)
+        deleted = ModelFields(model).expression("deleted")
+        if deleted is not None:
+            same = same.where(func.coalesce(deleted, false()) == false())
+        return [str(row[0]) for row in self._connection.fetch(same.order_by(model.id))]
+
+    def add(self, images: Iterable[Any]) -> list[str]:
         """Add images, all or none, in a transaction of their own, and return their ids.
 
-        Each image is a mapping of the fields' names; what is None or absent is left to the
-        model's defaults. A model that keeps ``is_public`` instead of ``visibility`` takes
-        public and private.
+        They are written with a new session like the application's, even if ``engine=`` reads from
+        another database. An image is whatever a store's walk gives: an ``ImageRecord``, or a
+        mapping or object with the fields' names. Fields that a mapping lacks get the model's
+        defaults. None is stored as NULL, or, if the column cannot be NULL, as the value that
+        clients cannot tell from it. Properties and members become rows if the model has a
+        relationship of that name. A model with ``is_public`` but no ``visibility`` accepts public
+        and private images, and shared ones without members.
 
-        :raises ValueError: for what the model has no place for, naming it.
+        :raises ValueError: for a value that the model cannot store, naming it.
+        :raises StoreUnavailable: when the database is unreachable or too busy.
         """
-        with (
-            store_errors(),
-            host_sqlalchemy().session.session_factory() as session,
-            session.begin(),
-        ):
-            rows = [make_row(self._mapper, self._checked(image)) for image in images]
-            session.add_all(rows)
-            session.flush()
-            return [str(row.id) for row in rows]
+        found = [as_fields(image) for image in images]
+        with write_errors(), self._connection.writing() as session:
+            return ModelRows(self._mapper, session).add(found)
 
-    def _checked(self, image: Mapping[str, Any]) -> dict[str, Any]:
-        fields = {name: value for name, value in image.items() if value is not None}
-        if "id" in fields:
-            fields["id"] = self._as_key(str(fields["id"]))
-            if fields["id"] is None:
-                raise ValueError(f"{image['id']!r} cannot be an id of {self._model.__name__}")
-        return fields
+    def put(self, images: Iterable[Any], *, dry_run: bool = False) -> list[str]:
+        """Add images or replace those with the same ids, all or none, and return their ids.
 
-    def _as_key(self, image_id: str) -> Any:
-        """Return an id as the column's type, None where it cannot be one."""
-        if isinstance(self._mapper.column_attrs["id"].columns[0].type, Uuid):
-            try:
-                key = UUID(image_id)
-            except ValueError:
-                return None
-            return key if self._key_type is UUID else str(key)
-        if self._key_type is int:
-            is_number = image_id.isascii() and image_id.isdecimal() and len(image_id) < 20
-            return int(image_id) if is_number and int(image_id) <= _MAX_INTEGER else None
-        return image_id
+        Unlike in `add`, a field that a mapping lacks counts as None, if the model can store that.
+        An image's own timestamps are kept even if the columns have an ``onupdate``. Rows that are
+        already the same are not written.
+
+        :param dry_run: Write and roll back, to raise what the call would raise.
+        :raises ValueError: for a value that the model cannot store, naming it.
+        :raises StoreUnavailable: when the database is unreachable or too busy.
+        """
+        found = [as_fields(image) for image in images]
+        with write_errors(), self._connection.writing() as session:
+            ids = ModelRows(self._mapper, session).put(found)
+            if dry_run:
+                session.rollback()
+            return ids
 
     @cached_property
     def _mapper(self) -> Mapper[Any]:
@@ -189,54 +180,10 @@ class ModelStore:
         return mapper
 
     @cached_property
-    def _related_fields(self) -> list[str]:
-        related = self._mapper.relationships
-        return [name for name in ("properties", "members") if name in related]
+    def _reader(self) -> ModelReader:
+        kind = EntityReader if self._entities else ColumnReader
+        return kind(self._mapper, self._connection)
 
     @cached_property
-    def _key_type(self) -> type[Any]:
-        return self._mapper.column_attrs["id"].columns[0].type.python_type
-
-    @cached_property
-    def _plan(self) -> _Plan:
-        model, mapper = self._model, self._mapper
-        columns = [attr.key for attr in mapper.column_attrs if not attr.deferred]
-        for name in sorted(_FIELDS - {attr.key for attr in mapper.attrs}):
-            if hasattr(model, name):
-                raise TypeError(
-                    f"{model.__name__}.{name} is neither a column nor a relationship, so a "
-                    f"statement cannot select it: ModelStore({model.__name__}, entities=True)?"
-                )
-        statement = select(*(getattr(model, name).label(name) for name in columns))
-        has_property_rows = "properties" in mapper.relationships
-        if has_property_rows:
-            row = self._related("properties", "name", "value")
-            statement = statement.add_columns(row.name, row.value).select_from(model)
-            statement = statement.outerjoin(_alive(model.properties, row))
-        members = None
-        if "members" in mapper.relationships:
-            row = self._related("members", "member")
-            members = select(row.member).select_from(model).join(_alive(model.members, row))
-            members = members.where(model.id == bindparam("image_id"))
-        one = statement.where(model.id == bindparam("image_id"))
-        return _Plan(statement, one, tuple(columns), has_property_rows, members)
-
-    def _related(self, relationship: str, *columns: str) -> Any:
-        target = self._mapper.relationships[relationship].mapper
-        for column in columns:
-            if column not in target.column_attrs:
-                raise TypeError(
-                    f"{self._model.__name__}.{relationship} relates to "
-                    f"{target.class_.__name__}, which has no column named {column}"
-                )
-        return target.class_
-
-
-def _alive(relationship: Any, row: Any) -> Any:
-    """Return a relationship limited to rows that are not deleted, where rows can be."""
-    has_deleted = "deleted" in inspect(row).column_attrs
-    return (
-        relationship.and_(func.coalesce(row.deleted, false()) == false())
-        if has_deleted
-        else relationship
-    )
+    def _search(self) -> ModelSearch:
+        return ModelSearch(self._model, self._connection, self._reader)

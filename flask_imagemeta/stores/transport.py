@@ -1,41 +1,82 @@
-"""HTTP for GlanceAPI, with keystoneauth1 (extra ``glance``): bounded in time, and no cookies."""
+"""HTTP for GlanceAPI, with keystoneauth1 (extra ``glance``): limited in time, without cookies."""
 
 from __future__ import annotations
 
 import io
 import socket
 from http.client import HTTPResponse
-from http.cookiejar import DefaultCookiePolicy
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
+import requests
 from keystoneauth1.exceptions import ClientException
 from keystoneauth1.session import Session, TCPKeepAliveAdapter
 from requests import RequestException, Response
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-# What a request or the reading of its answer raises when there is no answer to be had.
+# What sending a request and reading its answer raise if there is no answer.
 HTTP_ERRORS = (ClientException, RequestException)
 
-_POOL_SIZE = 32  # connections kept; threads beyond those make their own
+_POOL_SIZE = 32  # connections that are kept; more threads than that open their own
+
+Timeouts = tuple[float, float]  # seconds: for a connection, and for an answer
 
 
-def make_session(session: Session | None, prefix: str) -> Session:
-    """Return a session that has our transport for the URLs that begin with prefix.
+class Client(Protocol):
+    """What GlanceAPI sends requests with."""
 
-    :param session: The host's own, which keeps its transport for everything else; or None.
+    def get(self, url: str, headers: dict[str, str]) -> Response:
+        """Return the answer, its body unread. Redirects are not followed.
+
+        It raises one of `HTTP_ERRORS` if there is no answer.
+        """
+
+
+class TokenClient:
+    """Sends only the headers of each call: no cookie of one caller reaches another's request.
+
+    The environment's proxies and certificates are read once, here.
     """
-    if session is None:
-        session = Session()
-        # One caller's cookie must not go out with the next caller's request.
-        session.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.mount(prefix, _Transport(pool_maxsize=_POOL_SIZE))
-    return session
+
+    def __init__(self, prefix: str, timeouts: Timeouts) -> None:
+        self._adapter = _Transport(pool_maxsize=_POOL_SIZE)
+        settings = requests.Session().merge_environment_settings(prefix, {}, True, None, None)
+        self._options = {**settings, "timeout": timeouts}
+
+    def get(self, url: str, headers: dict[str, str]) -> Response:
+        """Send a request on one of the connections that are kept."""
+        request = requests.Request("GET", url, headers).prepare()
+        return self._adapter.send(request, **self._options)
+
+
+class SessionClient:
+    """Sends requests with the host's session, whose transport for other URLs is unchanged."""
+
+    def __init__(self, session: Session, prefix: str, timeouts: Timeouts) -> None:
+        session.mount(prefix, _Transport(pool_maxsize=_POOL_SIZE))
+        self._session = session
+        self._timeouts = timeouts
+
+    def get(self, url: str, headers: dict[str, str]) -> Response:
+        """Send a request once; if the session's token is refused, once more with a new one."""
+        response: Response = self._session.get(
+            url,
+            headers=headers,
+            authenticated=True,
+            timeout=self._timeouts,
+            stream=True,
+            redirect=False,
+            connect_retries=0,
+            status_code_retries=0,
+            raise_exc=False,
+            log=False,  # which would read the body, whatever its size
+        )
+        return response
 
 
 def read_body(response: Response, limit: int) -> bytes | None:
-    """Return a streamed answer's body, or None when it is more than limit bytes."""
+    """Return the body of a streamed answer, or None if it has more than limit bytes."""
     body = bytearray()
     for chunk in response.iter_content(16_384):
         body += chunk
@@ -45,11 +86,12 @@ def read_body(response: Response, limit: int) -> bytes | None:
     return bytes(body)
 
 
+# Requests and urllib3 cannot limit the time of an answer as a whole: their read timeout applies to
+# each wait, so a server that sends a byte now and then could go on for ever. The classes below give
+# http.client a reader of our own, through attributes that urllib3 and http.client provide for
+# subclasses. A test with a server that sends bytes one by one fails if a release reads elsewhere.
 class _BoundedReader(io.RawIOBase):
-    """A socket's incoming bytes, all of which have to come within the socket's time-out.
-
-    The time-out alone holds for each wait, so a byte now and then would go on for ever.
-    """
+    """A socket's incoming bytes, which must all arrive within the socket's timeout."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock

@@ -1,0 +1,308 @@
+"""Cached: what another store found recently, in a cache that all processes share."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
+from functools import wraps
+from hashlib import sha256
+from inspect import unwrap
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
+
+from ..age import note_age
+from ..exceptions import StoreUnavailable, one_line, short_repr
+from ..image import ImageRecord
+from ..request_id import logger
+from .plain_data import VERSION, NotPlain, from_plain_data, to_plain_data
+
+if TYPE_CHECKING:
+    from dogpile.cache.region import CacheRegion
+
+T = TypeVar("T")
+
+_WAIT = 5  # seconds that a request waits for another request's lookup in the same process
+_WAIT_FOR_PROCESS = 2  # seconds of these that may be spent waiting for another process
+_POLL = 0.02  # seconds between checks whether another process is done
+_REST = 1  # second for which a cache that failed is not asked again
+
+# The stores that regions have images of, by namespace.
+_stores: WeakKeyDictionary[CacheRegion, dict[str, Any]] = WeakKeyDictionary()
+_stores_lock = threading.Lock()
+
+
+class _Found(NamedTuple):
+    """What a lookup found; `kept_at` is when it was cached, None if it was not."""
+
+    image: Any
+    kept_at: float | None = None
+
+
+class Cached:
+    """A lookup that caches what another store found: ``Cached(store, region)``.
+
+    The region's ``expiration_time`` says how long an image is cached. Its owner, visibility and
+    members may be out of date for as long as its other fields, but whether a caller may see it is
+    decided for each request. Use it only with a store that finds the same image for every caller,
+    or with `GlanceAPI`: what a token was shown is cached only for that token.
+
+    If several requests need an image that is not cached, one in each process asks the store; with
+    a region that has a ``distributed_lock``, one in all processes. The others wait for it, at most
+    5 seconds. A cache that fails is logged, and not used for a second.
+
+    All other methods of the store, such as ``walk``, ``search`` and ``add``, are available here.
+
+    :param store: The lookup to ask. It must return dicts or ImageRecords; an image with a value
+        that is not plain data is not cached, and the log says so.
+    :param region: A `dogpile.cache.CacheRegion` with an ``expiration_time``, which may be
+        configured after this.
+    :param miss_expiration: Seconds for which a missing id is remembered; 0 to remember none.
+    :param stale_if_error: Seconds beyond the region's ``expiration_time`` for which an image may
+        be used while the store is unavailable (RFC 5861).
+    :param namespace: Keeps the keys of stores that share a cache apart.
+    :raises ValueError: for a namespace that another store uses in the same region; from a lookup,
+        when the region has no ``expiration_time``.
+    :raises StoreUnavailable: from a lookup, when the store raises it, or when another request's
+        lookup takes too long.
+    :raises TypeError: from a lookup, when the store returned something that cannot be cached.
+    """
+
+    def __init__(
+        self,
+        store: Callable[[str], Any],
+        region: CacheRegion,
+        *,
+        miss_expiration: float = 5,
+        stale_if_error: float = 0,
+        namespace: str = "imagemeta",
+    ) -> None:
+        self._store = store
+        self._region = region
+        self._miss_expiration = miss_expiration
+        self._stale_if_error = stale_if_error
+        self._namespace = namespace
+        self._has = unwrap(store)  # the store behind a function made with functools.wraps
+        # Returns a key for the caller whose token the store uses; None if it uses none.
+        self._caller: Callable[[], str | None] = getattr(self._has, "caller_key", lambda: None)
+        self._lock = threading.Lock()
+        self._flights: dict[str, Future[_Found]] = {}  # the lookups under way, by key
+        self._rest_until = 0.0
+        with _stores_lock:
+            first = _stores.setdefault(region, {}).setdefault(namespace, store)
+        if first != store:
+            raise ValueError(
+                f"another store uses the namespace {namespace!r} in this region, so one could "
+                "answer with an image of the other: give each store its own region or namespace=. "
+                "If an application factory made both, let it make the region, too, or make the "
+                "store outside it."
+            )
+
+    def __call__(self, image_id: str) -> Any:
+        """Return the image with exactly this id, or None."""
+        self._expiration()
+        key = self._key(image_id)
+        found = self._fresh(key) or self._find(key, image_id)
+        if found.kept_at is not None:
+            note_age(time.time() - found.kept_at)
+        return found.image
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the store's attribute of this name; ``add`` and ``put`` also invalidate."""
+        if name.startswith("_"):
+            raise AttributeError(name, name=name, obj=self)
+        value = getattr(self._has, name)
+        return self._forgetting(value) if name in ("add", "put") else value
+
+    def invalidate(self, image_id: str) -> None:
+        """Remove an image from the cache, so that the next request asks the store.
+
+        Call it after committing a change to the image. If the cache fails, it keeps the image
+        until it expires, and the log says so. With a store that uses the callers' own tokens, only
+        what the current request's caller was shown is removed.
+
+        :raises RuntimeError: outside a request, with a store that uses the callers' own tokens.
+            Give the store a session, or let the image expire.
+        """
+        key = self._key(image_id)
+        with self._lock:
+            self._flights.pop(key, None)  # it may have read the image before the change
+        try:
+            self._region.delete(key)
+        except Exception as error:
+            logger.warning(
+                "image %s: the cache cannot forget it: %s", short_repr(image_id), short_repr(error)
+            )
+
+    def _forgetting(self, write: Callable[..., list[str]]) -> Callable[..., list[str]]:
+        @wraps(write)
+        def write_and_forget(images: Iterable[Any], **options: Any) -> list[str]:
+            image_ids = write(images, **options)
+            for image_id in image_ids:
+                self.invalidate(image_id)
+            return image_ids
+
+        return write_and_forget
+
+    def _key(self, image_id: str) -> str:
+        """Return a key that every backend accepts and that does not reveal a token."""
+        parts = json.dumps([self._namespace, image_id, self._caller()])
+        return f"imagemeta:{VERSION}:{sha256(parts.encode()).hexdigest()}"
+
+    # The cache
+
+    def _expiration(self) -> float:
+        """Return the region's expiration_time, which it may get after this object is made."""
+        seconds: float | None = getattr(self._region, "expiration_time", None)
+        if seconds is None:
+            raise ValueError(
+                "the region has no expiration_time, so an image's owner and members would never be "
+                "read again: configure it with one, such as expiration_time=60"
+            )
+        return seconds
+
+    def _fresh(self, key: str) -> _Found | None:
+        """Return what the cache has, if it may still be used, or None."""
+        found = self._get(key)
+        if found is None or found.image is not None or found.kept_at is None:
+            return found
+        return found if time.time() - found.kept_at <= self._miss_expiration else None
+
+    def _stale(self, key: str, image_id: str, error: StoreUnavailable) -> _Found:
+        """Return the image that may be used while the store is unavailable.
+
+        :raises StoreUnavailable: the error, when there is none.
+        """
+        if not self._stale_if_error:
+            raise error
+        found = self._get(key, self._expiration() + self._stale_if_error)
+        if found is None or found.image is None:
+            raise error
+        logger.warning(
+            "image %s: store unavailable, so an old one is used: %s",
+            short_repr(image_id),
+            one_line(str(error)),
+        )
+        return found
+
+    def _get(self, key: str, expiration: float | None = None) -> _Found | None:
+        if time.monotonic() < self._rest_until:
+            return None
+        try:
+            kept = self._region.get_value_metadata(key, expiration_time=expiration)
+        except Exception as error:
+            self._rest_until = time.monotonic() + _REST
+            logger.warning("the cache failed, so the store is asked: %s", short_repr(error))
+            return None
+        if kept is None:
+            return None
+        try:
+            return _Found(from_plain_data(kept.payload), kept.cached_time)
+        except Exception as error:
+            logger.warning("what the cache has is not an image: %s", short_repr(error))
+            return None
+
+    def _keep(self, key: str, found: _Found, data: str) -> None:
+        is_kept = found.image is not None or self._miss_expiration > 0
+        if not is_kept or time.monotonic() < self._rest_until:
+            return
+        try:
+            self._region.set(key, data)
+        except Exception as error:
+            logger.warning("the cache failed, so an image is not kept: %s", short_repr(error))
+
+    # One lookup for all
+
+    def _find(self, key: str, image_id: str) -> _Found:
+        """Return what the store finds; requests that arrive meanwhile share the result."""
+        mine: Future[_Found] = Future()
+        with self._lock:
+            flight = self._flights.setdefault(key, mine)
+        if flight is not mine:
+            return self._wait_for(flight, key, image_id)
+        try:
+            found = self._ask(key, image_id, flight)
+        except BaseException as error:
+            # If this request's thread is ended, the requests that wait for it must continue.
+            is_ours = isinstance(error, Exception)
+            flight.set_exception(error if is_ours else StoreUnavailable("the lookup was ended"))
+            raise
+        else:
+            flight.set_result(found)
+            return found
+        finally:
+            with self._lock:
+                if self._flights.get(key) is flight:
+                    del self._flights[key]
+
+    def _wait_for(self, flight: Future[_Found], key: str, image_id: str) -> _Found:
+        if wait([flight], _WAIT).done:
+            return flight.result()
+        error = StoreUnavailable(f"another request's lookup took more than {_WAIT} seconds")
+        return self._stale(key, image_id, error)
+
+    def _ask(self, key: str, image_id: str, flight: Future[_Found]) -> _Found:
+        """Ask the store, unless another thread or process has done it since the cache was read."""
+        with self._only_process(key):
+            found = self._fresh(key)
+            if found is not None:
+                return found
+            try:
+                image = self._store(image_id)
+                return self._keep_image(key, image_id, image, flight)
+            except StoreUnavailable as error:
+                return self._stale(key, image_id, error)
+
+    def _keep_image(self, key: str, image_id: str, image: Any, flight: Future[_Found]) -> _Found:
+        if isinstance(image, ImageRecord) and image.access_granted and self._caller() is None:
+            raise TypeError(
+                "the store showed an image to this caller alone, and Cached cannot tell callers "
+                "apart: give it the GlanceAPI itself, or a function made with functools.wraps"
+            )
+        try:
+            data = to_plain_data(image)
+        except NotPlain as error:
+            logger.warning("image %s: not kept in the cache: %s", short_repr(image_id), error)
+            return _Found(image)
+        # The first answer must look like the later ones, which come from the cache.
+        found = _Found(from_plain_data(data))
+        if self._flights.get(key) is flight:
+            self._keep(key, found, data)
+            if self._flights.get(key) is not flight:  # invalidated meanwhile
+                self.invalidate(image_id)
+        return found
+
+    @contextmanager
+    def _only_process(self, key: str) -> Iterator[None]:
+        """Be the only process that asks for an image, if the region can lock across processes."""
+        mutex = None
+        if time.monotonic() >= self._rest_until:
+            with _logged("the cache cannot lock"):
+                mutex = self._acquire(key)
+        try:
+            yield
+        finally:
+            if mutex is not None:
+                with _logged("the cache cannot unlock"):
+                    mutex.release()
+
+    def _acquire(self, key: str) -> Any:
+        """Return the lock, or None if there is none or its holder takes too long."""
+        mutex = self._region.backend.get_mutex(key)
+        deadline = time.monotonic() + _WAIT_FOR_PROCESS
+        while mutex is not None and not mutex.acquire(False):
+            if time.monotonic() > deadline or self._fresh(key):
+                return None
+            time.sleep(_POLL)
+        return mutex
+
+
+@contextmanager
+def _logged(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        logger.warning("%s: %s", what, short_repr(error))

@@ -1,0 +1,224 @@
+"""What a database's errors mean for a request, by the database's own codes.
+
+An error means one of four things:
+
+- The database is unreachable or too busy, perhaps only for a moment: StoreUnavailable.
+- A row cannot be read: InvalidImage.
+- The value searched for cannot exist in this database, such as an emoji in a column of three-byte
+  UTF-8: ImpossibleValue, so nothing is found.
+- The set-up is wrong, for example because a column or a privilege is missing. Trying again would
+  not help, so the error is left as it is.
+
+Exception classes do not tell these apart: PyMySQL raises OperationalError for a missing column as
+well as for a lost connection. Classes count only if an error has no code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, TypeVar
+
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+    StatementError,
+    TimeoutError as PoolTimeout,
+)
+
+from ..exceptions import InvalidImage, StoreUnavailable
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+# PostgreSQL's SQLSTATEs, or their first characters: connections, resources, shutdowns, timeouts,
+# serialization failures, deadlocks, locks that are not available.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_UNAVAILABLE_STATES = ("08", "53", "57", "58", "25P03", "25P04", "40001", "40P01", "55P03")
+_IMPOSSIBLE_STATES = ("22021", "22P05")  # a character that the database's encoding lacks
+_UNREADABLE_STATES = ("22",)
+
+# Numbers of MariaDB, MySQL and their clients: https://mariadb.com/kb/en/mariadb-error-codes/
+_UNAVAILABLE_NUMBERS = {
+    0,  # PyMySQL's for a closed connection
+    *(1021, 1037, 1038, 1041, 1135),  # no disk space, memory or thread
+    *(1040, 1203, 1226),  # too many connections
+    *(1053, 1077, 1079, 1152, 1184),  # shutting down, connection aborted
+    *(1158, 1159, 1160, 1161),  # the network
+    *(1205, 1213),  # lock timeout, deadlock
+    *(1317, 1927, 1969, 3024, 4031),  # killed, or out of time
+    *(2002, 2003, 2006, 2013, 2055),  # the client's: cannot connect, or connection lost
+}
+_IMPOSSIBLE_NUMBERS = {  # characters that the column's charset lacks
+    *(1267, 1270, 1271),  # compared with one value, two, or more
+    *(1300, 1366, 1977, 3854, 3988),
+}
+
+# SQLite's primary result codes: https://www.sqlite.org/rescode.html
+_UNAVAILABLE_NAMES = re.compile(
+    "SQLITE_(BUSY|LOCKED|CANTOPEN|IOERR|FULL|NOMEM|PROTOCOL|INTERRUPT|SCHEMA)"
+)
+_UNDECODED = re.compile("Could not decode to UTF-8")  # raised by Python, without a code
+_MISSING = re.compile("no such ")  # Python 3.10 has no codes
+
+
+class ImpossibleValue(Exception):
+    """The database's character set or type cannot express the value searched for."""
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Convert a database's errors to what they mean for a request; leave others as they are.
+
+    :raises StoreUnavailable: when the database is unreachable, or too busy now.
+    :raises InvalidImage: when a row cannot be read.
+    :raises ImpossibleValue: when the value searched for cannot exist in this database.
+    """
+    try:
+        yield
+    except (PoolTimeout, TimeoutError, ConnectionError) as error:
+        raise StoreUnavailable(str(error) or repr(error)) from error
+    except DBAPIError as error:
+        if _is_impossible(error):
+            raise ImpossibleValue from error
+        if _is_unreadable(error):
+            raise _unreadable(error.orig) from error
+        if _is_unavailable(error):
+            raise StoreUnavailable(str(error.orig)) from error
+        raise
+    except (UnicodeEncodeError, StatementError) as error:
+        # From a driver that encodes text itself, or a type that does not accept the value.
+        cause = error.orig if isinstance(error, StatementError) else error
+        if not isinstance(cause, (ValueError, TypeError, AttributeError, OverflowError)):
+            raise
+        raise ImpossibleValue from error
+
+
+@contextmanager
+def row_errors() -> Iterator[None]:
+    """Do the same while rows are read: a driver or a type may fail to convert their values.
+
+    :raises InvalidImage: when a row cannot be read.
+    """
+    try:
+        with store_errors():
+            yield
+    except InvalidImage:
+        raise
+    except (ValueError, TypeError, OverflowError) as error:
+        raise _unreadable(error) from error
+
+
+def of_possible_projects(
+    fetch: Callable[[str | None], Sequence[T]],
+) -> Callable[[str | None], Sequence[T]]:
+    """Return a function like fetch that finds no members for a project the database cannot store.
+
+    :param fetch: Returns the members that may equal the given project id, or all for None.
+    """
+
+    def find(project_id: str | None) -> Sequence[T]:
+        if project_id is not None and "\0" in project_id:  # which PostgreSQL's text cannot hold
+            return ()
+        try:
+            return fetch(project_id)
+        except ImpossibleValue:
+            return ()
+
+    return find
+
+
+def words_of(error: BaseException | None) -> str:
+    """Return what an error says, without SQLAlchemy's statement, parameters and link."""
+    said = getattr(error, "orig", None)
+    if said is None:
+        said = error.args[0] if isinstance(error, SQLAlchemyError) and error.args else error
+    return str(said).strip()
+
+
+def unreadable_fields(statements: Mapping[str, S], fetch: Callable[[S], object]) -> dict[str, Any]:
+    """Return the error of each field that cannot be read.
+
+    :param statements: The statements that each read one field.
+    :param fetch: Sends one of them.
+    """
+    found = {name: _field_error(name, partial(fetch, one)) for name, one in statements.items()}
+    return {name: error for name, error in found.items() if error is not None}
+
+
+def _field_error(name: str, fetch: Callable[[], object]) -> InvalidImage | None:
+    try:
+        fetch()
+    except InvalidImage as error:
+        return _unreadable(error.__cause__, name)
+    return None
+
+
+def _unreadable(error: BaseException | None, field: str = "image") -> InvalidImage:
+    """Return the error of a row, or of one field of it, that cannot be read."""
+    return InvalidImage(field, None, f"its row cannot be read: {words_of(error)}")
+
+
+def has_changed_plan(error: DBAPIError) -> bool:
+    """Return whether PostgreSQL may have refused a prepared statement because columns changed.
+
+    The state is feature_not_supported, which a plain SELECT otherwise never causes.
+    """
+    return _code(error) == "0A000"
+
+
+def _code(error: DBAPIError) -> str | int | None:
+    """Return the database's own code for an error; None if the driver raised it by itself."""
+    orig: Any = error.orig
+    first = orig.args[0] if orig is not None and orig.args else None
+    codes = (
+        first if isinstance(first, int) else None,  # PyMySQL, mysqlclient
+        getattr(orig, "sqlstate", None),  # psycopg
+        getattr(orig, "pgcode", None),  # psycopg2
+        first.get("C") if isinstance(first, Mapping) else None,  # pg8000
+        getattr(orig, "sqlite_errorname", None),  # since Python 3.11
+    )
+    return next((code for code in codes if code is not None), None)
+
+
+def _is_impossible(error: DBAPIError) -> bool:
+    code = _code(error)
+    if isinstance(code, int):
+        is_about_characters = code in _IMPOSSIBLE_NUMBERS
+    else:
+        is_about_characters = code in _IMPOSSIBLE_STATES
+    # With only ASCII values, the same number means that tables of different charsets are joined.
+    return is_about_characters and any(
+        isinstance(value, str) and not value.isascii() for value in _values(error.params)
+    )
+
+
+def _values(parameters: Any) -> Iterable[Any]:
+    if isinstance(parameters, Mapping):
+        return parameters.values()
+    return parameters if isinstance(parameters, (list, tuple)) else ()
+
+
+def _is_unreadable(error: DBAPIError) -> bool:
+    code = _code(error)
+    if code is None:
+        return isinstance(error, DataError) or bool(_UNDECODED.match(str(error.orig)))
+    return isinstance(code, str) and code.startswith(_UNREADABLE_STATES)
+
+
+def _is_unavailable(error: DBAPIError) -> bool:
+    code = _code(error)
+    if error.connection_invalidated:
+        return True
+    if isinstance(code, int):
+        return code in _UNAVAILABLE_NUMBERS
+    if code is None:
+        # The driver's own, such as psycopg's when it cannot connect.
+        is_set_up = bool(_MISSING.match(str(error.orig)))
+        return isinstance(error, (OperationalError, InterfaceError)) and not is_set_up
+    return code.startswith(_UNAVAILABLE_STATES) or bool(_UNAVAILABLE_NAMES.match(code))

@@ -1,0 +1,144 @@
+"""Images read as columns of their model, each a mapping of the columns' names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from itertools import groupby
+from typing import Any, ClassVar
+
+from sqlalchemy import Select, bindparam, select
+from sqlalchemy.orm import Mapper
+
+from ..exceptions import InvalidImage
+from ..image import FIELDS
+from .errors import of_possible_projects, unreadable_fields
+from .model_connection import ModelConnection
+from .model_fields import ModelFields
+from .model_reader import ModelReader
+from .parts import ImageParts, LazyMembers, MembersOfSeveral
+
+
+class ColumnReader(ModelReader):
+    """Selects the columns of a model, and the rows of its properties with them."""
+
+    has_code: ClassVar[bool] = False
+
+    def __init__(self, mapper: Mapper[Any], connection: ModelConnection) -> None:
+        super().__init__(mapper, connection)
+        model, model_fields = mapper.class_, ModelFields(mapper.class_)
+        properties = model_fields.related_rows("properties")
+        members = model_fields.related_rows("members")
+        related = {"properties": properties, "members": members}
+        self._expressions = {
+            attribute.key: getattr(model, attribute.key).label(attribute.key)
+            for attribute in mapper.column_attrs
+            if not attribute.deferred and attribute.key not in FIELDS
+        }
+        for name in sorted(FIELDS):
+            expression = None if related.get(name) else model_fields.expression(name)
+            if expression is not None:
+                self._expressions[name] = expression
+        statement = select(*self._expressions.values())
+        is_image = model.id == bindparam("image_id")
+        # Each reads one field, to find out which cannot be read.
+        self._fields = {
+            name: select(column).where(is_image) for name, column in self._expressions.items()
+        }
+        self._property: list[Any] = []  # the columns of a row of properties
+        self._members = self._members_of_several = None
+        if properties is not None:
+            self._property = properties.columns
+            rows = select(*properties.columns).select_from(model).join(properties.join)
+            self._fields["properties"] = rows.where(is_image)
+            statement = statement.add_columns(*properties.columns).select_from(model)
+            statement = statement.outerjoin(properties.join)
+        if members is not None:
+            rows = select(*members.columns).select_from(model).join(members.join)
+            self._members = rows.where(is_image)
+            rows = select(model.id, *members.columns).join(members.join)
+            is_of_several = model.id.in_(bindparam("image_ids", expanding=True))
+            self._members_of_several = rows.where(is_of_several)
+        self._statement = statement
+        self.one: Select[Any] = statement.where(is_image)
+
+    def find(self, key: Any) -> Any:
+        """Return the image with an id of the column's type, or None.
+
+        If it cannot be read as a whole, the fields that can be read are read in one statement. So
+        access can still be decided, and the error names the field.
+
+        :raises ImpossibleValue: when such an id cannot exist in this database.
+        """
+        try:
+            return super().find(key)
+        except InvalidImage:
+            return self._find_parts(key)
+
+    def _find_parts(self, key: Any) -> ImageParts | None:
+        """Return an image with fields that cannot be read, or None.
+
+        The others are read in one statement, so they are of one version.
+        """
+        fetch = partial(self._connection.fetch, parameters={"image_id": key})
+        errors = unreadable_fields(self._fields, fetch)
+        readable = {n: column for n, column in self._expressions.items() if n not in errors}
+        properties = () if "properties" in errors else self._property
+        rows = fetch(self.one.with_only_columns(*readable.values(), *properties))
+        if not rows:
+            return None
+        parts = errors | _as_image(rows, readable, has_properties=bool(properties))
+        if self._members is not None:
+            parts["members"] = self._lazy_members(self._members, key)
+        return ImageParts(parts)
+
+    def read_page(self, ids: Select[Any], order: Sequence[Any]) -> Sequence[Any]:
+        """Return the images whose ids a statement selects; their members are fetched together."""
+        images = super().read_page(ids, order)
+        if self._members_of_several is not None:
+            keys = [image["id"] for image in images]
+            fetch = partial(self._fetch_members_of, self._members_of_several, keys)
+            members = MembersOfSeveral(of_possible_projects(fetch))
+            for image in images:
+                image["members"] = members.of(image["id"])
+        return images
+
+    def _page(self, ids: Select[Any], order: Sequence[Any]) -> Select[Any]:
+        if not self._property:
+            return ids.with_only_columns(*self._expressions.values())
+        return self._statement.where(self._is_of(ids)).order_by(*order)
+
+    def _read(self, statement: Select[Any], parameters: dict[str, Any]) -> Sequence[Any]:
+        rows = self._connection.fetch(statement, parameters)
+        has_properties = bool(self._property)
+        images = [
+            _as_image(list(same), self._expressions, has_properties=has_properties)
+            for _, same in groupby(rows, key=lambda row: row.id)
+        ]
+        if self._members is not None:
+            for image in images:
+                image["members"] = self._lazy_members(self._members, image["id"])
+        return images
+
+    def _lazy_members(self, statement: Select[Any], key: Any) -> LazyMembers:
+        return LazyMembers(of_possible_projects(partial(self._fetch_members, statement, key)))
+
+    def _fetch_members(self, statement: Select[Any], key: Any, project_id: str | None) -> list[str]:
+        if project_id is not None:
+            statement = statement.where(statement.selected_columns[0] == project_id)
+        return [row[0] for row in self._connection.fetch(statement, {"image_id": key})]
+
+    def _fetch_members_of(
+        self, statement: Select[Any], keys: list[Any], project_id: str | None
+    ) -> Sequence[Any]:
+        if project_id is not None:
+            statement = statement.where(statement.selected_columns[1] == project_id)
+        return self._connection.fetch(statement, {"image_ids": keys})
+
+
+def _as_image(rows: Sequence[Any], names: Iterable[str], *, has_properties: bool) -> dict[str, Any]:
+    """Return the image in rows that differ only in its properties, which come last."""
+    image = dict(zip(names, rows[0], strict=False))
+    if has_properties:
+        image["properties"] = {row[-2]: row[-1] for row in rows if row[-2] is not None}
+    return image

@@ -1,0 +1,172 @@
+"""What a ModelStore reads over: the application's session, another one, or an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+from sqlalchemy import Dialect, Engine, Select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, scoped_session
+
+from .engine import fetch_all, host_sqlalchemy
+from .errors import has_changed_plan, row_errors
+
+T = TypeVar("T")
+
+
+class ModelConnection:
+    """Reads a model's database with a session or over an engine; writes with a session.
+
+    :param model: The model class.
+    :param session: Returns the session, None for the application's own.
+    :param engine: An engine or a function that returns one; None to read with the session.
+    """
+
+    def __init__(
+        self,
+        model: type[Any],
+        session: Callable[[], Session | scoped_session[Session]] | None,
+        engine: Engine | Callable[[], Engine] | None,
+    ) -> None:
+        self._model = model
+        self._session = session
+        self._engine = engine
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect of the database that has the model's table."""
+        bind = self.session().get_bind(self._model) if self._engine is None else self._get_engine()
+        return bind.dialect
+
+    def session(self) -> Session:
+        """Return the session that the application reads and writes with."""
+        found = self._find_session()
+        session: Session = found() if isinstance(found, scoped_session) else found
+        return session
+
+    def _find_session(self) -> Session | scoped_session[Session]:
+        return self._session() if self._session else _host_sessions()
+
+    def fetch(
+        self, statement: Select[Any], parameters: dict[str, Any] | None = None
+    ) -> Sequence[Any]:
+        """Return a statement's rows.
+
+        :raises StoreUnavailable: when the database is unreachable, or too busy now.
+        :raises InvalidImage: when a row cannot be read.
+        :raises ImpossibleValue: when the value searched for cannot exist in this database.
+        """
+        if self._engine is not None:
+            engine = self._get_engine()
+            with row_errors():
+                return _fetch_over(engine, statement, parameters)
+        session = self.session()
+        with row_errors():
+            return self.ask(
+                session, statement, lambda: session.execute(statement, parameters).all()
+            )
+
+    def ask(self, session: Session, statement: Select[Any], read: Callable[[], T]) -> T:
+        """Return what read returns; a transaction that begins here ends here."""
+        try:
+            with reading(session):
+                return read()
+        except DBAPIError as error:
+            if session.in_transaction() or not has_changed_plan(error):
+                raise
+        with reading(session):  # as `fetch_all` does
+            bind = {"mapper": self._model, "clause": statement}
+            session.connection(bind).exec_driver_sql("DEALLOCATE ALL")
+            return read()
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Yield a new session in a transaction of its own, which ends with the context."""
+        # A class of the host's may have begun it already.
+        with self._new_session() as session, session.get_transaction() or session.begin():
+            yield session
+
+    def _new_session(self) -> Session:
+        """Return another session like the application's, which may be in a transaction.
+
+        If that one is bound to a connection, as in tests that undo everything, so is this one.
+        """
+        found = self._find_session()
+        session = found() if isinstance(found, scoped_session) else found
+        options: dict[str, Any] = {
+            "bind": session.get_bind(mapper=self._model),
+            "join_transaction_mode": session.join_transaction_mode,
+        }
+        if given := getattr(session, "execution_options", None):  # SQLAlchemy 2.1
+            options["execution_options"] = given
+        if isinstance(found, scoped_session):
+            return found.session_factory(**options)
+        try:
+            return type(session)(**options)
+        except TypeError:  # a class that takes more than a Session does
+            return Session(**options)
+
+    def _get_engine(self) -> Engine:
+        engine = self._engine if isinstance(self._engine, Engine) else self._engine()  # type: ignore[misc]
+        if not isinstance(engine, Engine):
+            raise TypeError(
+                f"engine= returned {engine!r}, which is not an Engine. To read over a "
+                "connection that tests put in an engine's place, leave engine= out."
+            )
+        return engine
+
+
+@contextmanager
+def reading(session: Session) -> Iterator[None]:
+    """Read with a session, and end the transaction if it began here.
+
+    If it stayed open until the end of the request, a connection lost meanwhile would turn a
+    complete answer into an error. Closing only the transaction, not the session, keeps the host's
+    objects loaded and an outer transaction of its tests open.
+    """
+    if session.in_transaction():
+        yield
+        return
+    transaction = session.begin()
+    is_lost = False
+    try:
+        yield
+    except OSError:  # a driver's own, which SQLAlchemy does not recognize as a lost connection
+        is_lost = True
+        raise
+    finally:
+        with suppress(DBAPIError, OSError):  # everything has been read already
+            transaction.close(invalidate=is_lost)
+
+
+def _host_sessions() -> scoped_session[Session]:
+    """Return the sessions of the current application's Flask-SQLAlchemy.
+
+    :raises RuntimeError: when the application has none.
+    """
+    sessions = host_sqlalchemy().session
+    if not isinstance(sessions, scoped_session):
+        raise RuntimeError(
+            "This application's db.session is not Flask-SQLAlchemy's. Say how to get the session: "
+            "ModelStore(Image, session=lambda: db.session)."
+        )
+    return sessions
+
+
+def _fetch_over(
+    engine: Engine, statement: Select[Any], parameters: dict[str, Any] | None
+) -> Sequence[Any]:
+    """Return a statement's rows, read over a separate connection."""
+    connection = engine.connect()
+    try:
+        if connection.dialect.name == "postgresql":  # which sets it without a round trip
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+        return fetch_all(connection, statement, parameters)
+    except OSError:  # a driver's own, which SQLAlchemy does not recognize as a lost connection
+        connection.invalidate()
+        raise
+    finally:
+        with suppress(DBAPIError, OSError):  # everything has been read already
+            connection.close()

@@ -1,0 +1,71 @@
+"""Images of a model, read one by one, or as a page of a walk or a search."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Mapper
+
+from .model_connection import ModelConnection
+from .pages import Pages
+
+
+class ModelReader(ABC):
+    """Reads images with statements that it works out once from the model.
+
+    :param mapper: The model's mapper.
+    :param connection: What to read over.
+    :raises TypeError: when a field of the model cannot be read correctly.
+    """
+
+    # Whether the list rule may depend on Python code instead of columns.
+    has_code: ClassVar[bool]
+
+    one: Select[Any]  # reads the image image_id
+
+    def __init__(self, mapper: Mapper[Any], connection: ModelConnection) -> None:
+        self._model: type[Any] = mapper.class_
+        self._connection = connection
+
+    def find(self, key: Any) -> Any:
+        """Return the image with an id of the column's type, or None.
+
+        :raises ImpossibleValue: when such an id cannot exist in this database.
+        """
+        return next(iter(self._read(self.one, {"image_id": key})), None)
+
+    @cached_property
+    def pages(self) -> Pages:
+        """What reads the images page by page."""
+        return Pages(self._model.id, self.read_page, self.find, self._connection.fetch)
+
+    def read_page(self, ids: Select[Any], order: Sequence[Any]) -> Sequence[Any]:
+        """Return the images whose ids a statement selects.
+
+        :raises InvalidImage: when one of them cannot be read.
+        :raises ImpossibleValue: when what the statement looks for cannot exist in this database.
+        """
+        return self._read(self._page(ids, order), {})
+
+    @abstractmethod
+    def _page(self, ids: Select[Any], order: Sequence[Any]) -> Select[Any]:
+        """Return the statement that reads the images whose ids a statement selects."""
+
+    @abstractmethod
+    def _read(self, statement: Select[Any], parameters: dict[str, Any]) -> Sequence[Any]:
+        """Return the images that a statement reads.
+
+        :raises InvalidImage: when one of them cannot be read.
+        """
+
+    def _is_of(self, ids: Select[Any]) -> Any:
+        """Return the condition that an image is one of those whose ids a statement selects.
+
+        MariaDB allows a LIMIT not directly in an IN, but in a derived table within it.
+        """
+        table = ids.subquery()
+        return self._model.id.in_(select(*table.c))

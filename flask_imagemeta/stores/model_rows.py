@@ -1,0 +1,426 @@
+"""Rows of a model, made from images: where each field goes, and what does not fit.
+
+A value that the database would change without an error is refused here, with the field's name. For
+other values that it refuses, the database's own error is passed on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from enum import Enum as PythonEnum
+from typing import Any, NoReturn
+from uuid import UUID
+
+from marshmallow import ValidationError
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Enum,
+    Integer,
+    SmallInteger,
+    String,
+    null,
+    select,
+)
+from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.orm import Mapper, Session, selectinload
+from sqlalchemy.orm.attributes import flag_modified
+from sqlalchemy.orm.collections import collection_adapter
+
+from ..exceptions import InvalidImage, short_repr
+from ..fields import Timestamp, WholeNumber
+from ..image import FIELDS, read_field
+from .errors import ImpossibleValue, store_errors, words_of
+from .model_fields import ModelFields, as_key
+from .pages import PAGE
+
+# Stored instead of None in a column that cannot be NULL: clients cannot tell them apart.
+_SAME_AS_NONE: dict[str, Any] = {
+    "min_disk": 0,
+    "min_ram": 0,
+    "protected": False,
+    "deleted": False,
+    "is_public": False,
+    "visibility": "shared",
+    "properties": {},
+    "members": [],
+}
+# The columns that identify a row among those of its image.
+_ROW_KEYS = {"properties": "name", "members": "member"}
+# What a column may hold; SQLite would store any value in it, and other drivers send any.
+_KEPT: tuple[tuple[type[Any], Any, str], ...] = (
+    (Boolean, int, "True or False"),
+    (Integer, int, "whole numbers"),
+    (DateTime, datetime, "times"),
+    (String, str, "text"),
+)
+_PARSERS = ((Integer, WholeNumber()), (DateTime, Timestamp()))
+_UTC = timezone.utc
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def as_fields(image: Any) -> dict[str, Any]:
+    """Return the fields of an image from a walk, with its members fetched.
+
+    :raises InvalidImage: when one of them cannot be read.
+    """
+    if isinstance(image, Mapping):
+        found = dict(image)
+    else:
+        found = {name: read_field(image, name) for name in FIELDS}
+    members = found.get("members")
+    if members is not None:
+        if isinstance(members, (str, bytes)) or not isinstance(members, Iterable):
+            raise InvalidImage("members", members, "must be an iterable of project ids")
+        found["members"] = list(members)
+    return found
+
+
+@contextmanager
+def write_errors() -> Iterator[None]:
+    """Convert a database's errors to what they mean for an image being written.
+
+    :raises ValueError: when the database refuses to store it.
+    :raises StoreUnavailable: when the database is unreachable, or too busy now.
+    """
+    try:
+        with store_errors():
+            yield
+    except (DataError, IntegrityError) as error:
+        raise ValueError(f"the database says: {words_of(error)}") from error
+    except ImpossibleValue as error:
+        raise ValueError(f"the database cannot store it: {words_of(error.__cause__)}") from error
+    except InvalidImage as error:
+        if error.__cause__ is None:  # one of ours, or of the image itself
+            raise
+        raise ValueError(f"the database says: {words_of(error.__cause__)}") from error
+
+
+class ModelRows:
+    """Writes images into a model with a session, which the caller begins and ends.
+
+    :param mapper: The model's mapper.
+    :param session: The session.
+    """
+
+    def __init__(self, mapper: Mapper[Any], session: Session) -> None:
+        self._mapper = mapper
+        self._model: type[Any] = mapper.class_
+        self._fields = ModelFields(self._model)
+        self._session = session
+        self._dialect = session.get_bind(mapper).dialect
+
+    def add(self, images: Iterable[dict[str, Any]]) -> list[str]:
+        """Insert images, each as returned by `as_fields`, and return their ids.
+
+        :raises ValueError: for a value that does not fit, naming it.
+        """
+        rows = [self._make(self._place(fields)) for fields in images]
+        self._session.add_all(rows)
+        self._flush()
+        return [str(row.id) for row in rows]
+
+    def put(self, images: Iterable[dict[str, Any]]) -> list[str]:
+        """Insert images, replacing those with the same ids, and return their ids.
+
+        :raises ValueError: for a value that does not fit, naming it.
+        """
+        placed = [self._place(self._complete(fields)) for fields in images]
+        found = self._find([fields["id"] for fields in placed if "id" in fields])
+        rows = []
+        for columns in placed:
+            row = found.get(columns.get("id"))
+            if row is None:
+                row = self._make(columns)
+                self._session.add(row)
+                if "id" in columns:
+                    found[columns["id"]] = row
+            else:
+                self._replace(row, columns)
+            rows.append(row)
+        self._flush()
+        return [str(row.id) for row in rows]
+
+    def _flush(self) -> None:
+        try:
+            self._session.flush()
+        except TypeError as error:  # from JSON; with psycopg, SQLAlchemy does not convert it
+            raise ValueError(f"the database cannot store it: {error}") from error
+
+    def _find(self, keys: list[Any]) -> dict[Any, Any]:
+        related = [getattr(self._model, name) for name in _ROW_KEYS if self._relates(name)]
+        found: dict[Any, Any] = {}
+        for start in range(0, len(keys), PAGE):
+            statement = (
+                select(self._model)
+                .where(self._model.id.in_(keys[start : start + PAGE]))
+                .options(*map(selectinload, related))
+                .execution_options(populate_existing=True)
+            )
+            # By the exact id: MariaDB ignores case.
+            found |= {row.id: row for row in self._session.scalars(statement)}
+        return found
+
+    # What goes where
+
+    def _complete(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return an image's fields, with None for those that it lacks."""
+        absent: dict[str, Any] = {"properties": {}, "members": []}
+        for name in set(FIELDS) - absent.keys() - {"id"}:
+            column = self._column(name)
+            if column is not None and (column.nullable or name in _SAME_AS_NONE):
+                absent[name] = None
+        return absent | fields
+
+    def _place(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return the attributes of a row for an image's fields, each of the column's type.
+
+        Properties and members that are rows become a dict from their key to their columns.
+        """
+        placed: dict[str, Any] = {}
+        image_id = fields.pop("id", None)
+        if image_id is not None:
+            key = as_key(self._mapper, str(image_id))
+            if key is None:
+                raise InvalidImage("id", image_id, f"cannot be an id of {self._model.__name__}")
+            placed["id"] = self._fit("id", key, self._column("id"))
+        self._settle_access(fields)
+        for name in _ROW_KEYS:
+            if self._relates(name) and name in fields:
+                placed[name] = self._as_rows(name, fields.pop(name))
+        for name, value in fields.items():
+            column = self._column(name)
+            if column is not None:
+                placed[name] = self._fit(name, value, column)
+            elif value and value != _SAME_AS_NONE.get(name):
+                reason = f"{self._model.__name__} has no column named {name}"
+                raise InvalidImage(name, value, reason)
+        return placed
+
+    def _settle_access(self, fields: dict[str, Any]) -> None:
+        """Express who may see an image in what the model has: visibility, is_public, members.
+
+        :raises InvalidImage: when the model lacks them.
+        """
+        visibility, is_public = fields.get("visibility"), fields.get("is_public")
+        if is_public not in (None, False, True):
+            raise InvalidImage("is_public", is_public, "is neither true nor false")
+        is_public = bool(is_public) or visibility == "public"
+        is_shared = visibility in (None, "shared") and not is_public
+        if self._column("visibility") is None and not is_shared:
+            fields["members"] = []  # or they would see an image whose visibility is private
+        if not self._has("members"):
+            self._do_without_members(fields, is_shared=is_shared)
+        self._settle_visibility(fields, is_public=is_public)
+
+    def _settle_visibility(self, fields: dict[str, Any], *, is_public: bool) -> None:
+        visibility = fields.get("visibility")
+        if self._column("is_public") is not None:
+            if "is_public" in fields or visibility is not None:
+                fields["is_public"] = is_public
+        else:
+            fields.pop("is_public", None)
+        if self._column("visibility") is not None:
+            if is_public and "is_public" not in fields:
+                fields["visibility"] = "public"
+            return
+        fields.pop("visibility", None)
+        if visibility == "community" or (is_public and "is_public" not in fields):
+            self._refuse_visibility("public" if is_public else visibility)
+
+    def _do_without_members(self, fields: dict[str, Any], *, is_shared: bool) -> None:
+        """Remove the members of an image, which the model cannot store."""
+        members = fields.pop("members", None)
+        if members and is_shared:
+            reason = f"{self._model.__name__} has no members, so it cannot share an image"
+            raise InvalidImage("members", members, reason)
+        is_unknown = members is None and fields.get("visibility") == "shared"
+        if is_unknown and self._column("visibility") is None:
+            self._refuse_visibility("shared")
+
+    def _refuse_visibility(self, visibility: Any) -> NoReturn:
+        name = self._model.__name__
+        kept = "is_public and no" if self._column("is_public") is not None else "no is_public or"
+        reason = f"{name} has {kept} visibility: an image is public or private, not {visibility}"
+        raise InvalidImage("visibility", visibility, reason)
+
+    def _as_rows(self, name: str, values: Any) -> dict[str, dict[str, Any]]:
+        target = ModelRows(self._mapper.relationships[name].mapper, self._session)
+        key = _ROW_KEYS[name]
+        values = values or {}
+        if name == "properties" and not isinstance(values, Mapping):
+            raise InvalidImage(name, values, "must be a mapping of names to values")
+        items = values.items() if name == "properties" else ((value, None) for value in values)
+        rows = {}
+        for item, value in items:
+            label = f"{name}[{short_repr(item)}]"
+            columns = {key: target._fit(label, item, target._column(key))}
+            if name == "properties":
+                columns["value"] = target._fit(label, value, target._column("value"))
+            rows[item] = columns
+        return rows
+
+    def _fit(self, name: str, value: Any, column: Column[Any] | None) -> Any:
+        """Return a value for a column.
+
+        :raises InvalidImage: when the column cannot hold it.
+        """
+        if column is None:
+            return value
+        if value is None and not column.nullable:
+            value = _SAME_AS_NONE.get(name)
+            if value is None:
+                raise InvalidImage(name, None, f"the column {column} cannot be NULL")
+        value = _as_column_value(value, column)
+        reason = _misfit(value, column, self._dialect)
+        if reason is not None:
+            raise InvalidImage(name, value, reason)
+        return value
+
+    def _column(self, name: str) -> Column[Any] | None:
+        """Return the column that holds a field; None if the model has none."""
+        attribute = self._mapper.column_attrs.get(self._fields.key(name))
+        column = None if attribute is None else attribute.columns[0]
+        return column if isinstance(column, Column) else None
+
+    def _relates(self, name: str) -> bool:
+        return name in self._mapper.relationships
+
+    def _has(self, name: str) -> bool:
+        return self._relates(name) or self._column(name) is not None
+
+    # Rows
+
+    def _make(self, placed: Mapping[str, Any]) -> Any:
+        """Return a new row."""
+        columns = {name: value for name, value in placed.items() if not self._relates(name)}
+        for name, value in columns.items():
+            column = self._column(name)
+            # A default would take the place of a plain None.
+            if value is None and column is not None and column.default is not None:
+                columns[name] = null()
+        row = self._model(**columns)
+        for name in placed.keys() - columns.keys():
+            self._append(row, name, placed[name].values())
+        return row
+
+    def _append(self, row: Any, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        target = self._mapper.relationships[name].mapper.class_
+        # The adapter fills a list, a set or a dictionary of rows alike.
+        adapter = collection_adapter(getattr(row, name))
+        for columns in rows:
+            adapter.append_with_event(target(**columns))
+
+    def _replace(self, row: Any, placed: Mapping[str, Any]) -> None:
+        """Change an existing row to what a new one would be."""
+        is_changed = False
+        for name, value in placed.items():
+            if self._relates(name):
+                self._replace_rows(row, name, dict(value))
+            elif not _is_same(getattr(row, name), value):
+                setattr(row, name, value)
+                is_changed = True
+        if is_changed:
+            # Otherwise an onupdate would replace an updated_at that stays the same.
+            for name in placed.keys() & self._mapper.column_attrs.keys():
+                flag_modified(row, name)
+
+    def _replace_rows(self, row: Any, name: str, wanted: dict[str, dict[str, Any]]) -> None:
+        for old in list(collection_adapter(getattr(row, name))):
+            columns = wanted.pop(getattr(old, _ROW_KEYS[name]), None)
+            if columns is None:
+                self._session.delete(old)
+                continue
+            if getattr(old, "deleted", False):
+                columns = {**columns, "deleted": False}
+            for column, value in columns.items():
+                if not _is_same(getattr(old, column), value):
+                    setattr(old, column, value)
+        self._append(row, name, wanted.values())
+
+
+def _as_column_value(value: Any, column: Column[Any]) -> Any:
+    """Return a value in the form that the column takes."""
+    column_type = column.type
+    if isinstance(value, PythonEnum) and not isinstance(column_type, Enum):
+        value = value.value
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, list):
+        return list(value)  # a copy for this row
+    if isinstance(value, UUID) and isinstance(column_type, String):
+        return str(value)
+    if isinstance(value, str):
+        value = _parse(value, column_type)
+    if isinstance(column_type, DateTime) and isinstance(value, datetime):
+        is_naive = value.tzinfo is None
+        value = value.replace(tzinfo=_UTC) if is_naive else value.astimezone(_UTC)
+        return value if column_type.timezone else value.replace(tzinfo=None)
+    return value
+
+
+def _parse(text: str, column_type: Any) -> Any:
+    """Return the number or the time in a text, as in an image made from JSON, or else the text."""
+    for kind, field in _PARSERS:
+        if isinstance(column_type, kind):
+            with suppress(ValidationError):
+                return field.deserialize(text)
+    return text
+
+
+def _misfit(value: Any, column: Column[Any], dialect: Dialect) -> str | None:
+    """Return why a column of this database cannot hold a value; None if it can."""
+    column_type = column.type
+    if value is None or isinstance(column_type, Enum):
+        return None
+    for kind, python_type, kept in _KEPT:
+        if isinstance(column_type, kind) and not isinstance(value, python_type):
+            return f"the column {column} holds {kept}, not {type(value).__name__}"
+    if isinstance(column_type, Integer):
+        return _misfit_number(value, column, dialect)
+    if isinstance(column_type, String):
+        return _misfit_text(value, column, dialect)
+    if isinstance(column_type, JSON) and _has_nul(value):
+        is_jsonb = column_type.compile(dialect=dialect) == "JSONB"
+        return f"the column {column} is JSONB, which cannot hold NUL" if is_jsonb else None
+    return None
+
+
+def _misfit_number(value: int, column: Column[Any], dialect: Dialect) -> str | None:
+    bits = 63
+    if dialect.name != "sqlite" and not isinstance(column.type, BigInteger):
+        bits = 15 if isinstance(column.type, SmallInteger) else 31
+    if -(2**bits) <= value < 2**bits:
+        return None
+    return f"the column {column} holds whole numbers below 2**{bits}"
+
+
+def _misfit_text(value: str, column: Column[Any], dialect: Dialect) -> str | None:
+    if _SURROGATE.search(value):
+        return "no database can hold a lone surrogate"
+    if "\0" in value and dialect.name == "postgresql":
+        return "PostgreSQL text cannot hold NUL"
+    length = getattr(column.type, "length", None)
+    if length is not None and len(value) > length and dialect.name != "sqlite":
+        return f"the column {column} holds {length} characters, not {len(value)}"
+    return None
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_has_nul, (*value, *value.values())))
+    if isinstance(value, (list, tuple)):
+        return any(map(_has_nul, value))
+    return isinstance(value, str) and "\0" in value
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Return whether two values are the same to a client: 1 and True are not."""
+    return bool(one == other) and repr(one) == repr(other)

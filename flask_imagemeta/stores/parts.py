@@ -1,0 +1,74 @@
+"""Parts of an image that are not there: members still to be fetched, and unreadable fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from ..exceptions import InvalidImage
+
+
+class LazyMembers(Iterable[str]):
+    """The ids of the projects an image is shared with, fetched only if an answer depends on them.
+
+    :param fetch: Returns the members that may equal the given project id, or all for None.
+    """
+
+    def __init__(self, fetch: Callable[[str | None], Iterable[str]]) -> None:
+        self._fetch = fetch
+
+    def __contains__(self, project_id: object) -> bool:
+        return isinstance(project_id, str) and project_id in self._fetch(project_id)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fetch(None))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return tuple, (list(self),)
+
+
+class MembersOfSeveral:
+    """The members of several images, fetched together as soon as those of one are needed.
+
+    :param fetch: Returns pairs of an image's id and a member: those that may equal the given
+        project id, or all for None.
+    """
+
+    def __init__(self, fetch: Callable[[str | None], Iterable[tuple[Any, str]]]) -> None:
+        self._fetch = fetch
+        self._fetched: dict[str | None, dict[Any, list[str]]] = {}
+
+    def of(self, image_id: Any) -> LazyMembers:
+        """Return the members of one image."""
+
+        def fetch(project_id: str | None) -> list[str]:
+            if project_id not in self._fetched:
+                by_id: dict[Any, list[str]] = {}
+                for of, member in self._fetch(project_id):
+                    by_id.setdefault(of, []).append(member)
+                self._fetched[project_id] = by_id
+            return self._fetched[project_id].get(image_id, [])
+
+        return LazyMembers(fetch)
+
+
+class ImageParts(Mapping[str, Any]):
+    """An image with fields that may be unreadable; reading such a field raises its error.
+
+    :param values: The values by field; for an unreadable field, its InvalidImage.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def __getitem__(self, name: str) -> Any:
+        value = self._values[name]
+        if isinstance(value, InvalidImage):
+            raise value
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
