@@ -1,27 +1,24 @@
-"""What of an image does not arrive at a client as its store keeps it."""
+"""What a client would not receive unchanged of an image."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
-
-from marshmallow import missing
 
 from .. import wire
 from ..access import is_deleted
-from ..blueprint import can_be_looked_up
-from ..exceptions import InvalidImage, describe
-from ..fields import Properties, by_name
+from ..exceptions import InvalidImage, short_repr
+from ..fields import Line
 from ..image import read_field
 from ..limits import Limits
 from ..schema import HeaderSchema
 
 
 class Loss(NamedTuple):
-    """One thing that does not arrive.
+    """One thing that a client does not receive unchanged.
 
     :param kind: ``refused`` (the whole image: a client gets no metadata at all), ``omitted``
-        or ``altered``.
+        or ``altered``; of a copy also ``different`` or ``changed``.
     :param field: The field, in the schema's words.
     :param reason: What becomes of it, or why.
     """
@@ -31,37 +28,38 @@ class Loss(NamedTuple):
     reason: str
 
 
-def find_losses(image: Any, schema: HeaderSchema, limits: Limits) -> list[Loss]:
-    """Return everything that does not arrive when a client asks for an image and may see it.
+def refusal(error: InvalidImage) -> Loss:
+    """Return the loss of a whole image."""
+    value = "" if error.value is None else f"{short_repr(error.value)}: "
+    return Loss("refused", error.field, value + error.reason)
 
-    The properties of a deleted image are hidden from everybody, and not counted as a loss.
+
+def unreachable(image_id: str) -> Loss:
+    """Return the loss of an image that no request can ask for."""
+    return Loss("refused", "id", f"no request can ask for {short_repr(image_id)}")
+
+
+def find_losses(
+    image: Any, schema: HeaderSchema, limits: Limits, leads_to: Callable[[str], bool]
+) -> list[Loss]:
+    """Return everything that a client who may see an image does not receive unchanged.
+
+    The properties of a deleted image are hidden from everyone, and not counted as a loss.
+
+    :param leads_to: Returns whether a request can ask for an id.
     """
     try:
         image_id = str(read_field(image, "id"))
-        if not image_id or "/" in image_id or not can_be_looked_up(image_id):
-            return [Loss("refused", "id", f"no request can ask for {describe(image_id)}")]
-        headers = schema.to_headers(image)
-        shows_properties = not is_deleted(image)
-        if not shows_properties:
+        if not leads_to(image_id):
+            return [unreachable(image_id)]
+        headers, lines = schema.to_headers(image), schema.lines(image)
+        if is_deleted(image):
+            lines = (line for line in lines if line.property is None)
             headers = {k: v for k, v in headers.items() if not _is_property(k, schema)}
         sent, _ = limits.fit(headers)
-        return list(_compare(image, schema, sent, shows_properties))
+        return list(_compare(lines, sent, schema.property_prefix))
     except InvalidImage as error:
-        return [Loss("refused", error.field, str(error))]
-
-
-def _compare(
-    image: Any, schema: HeaderSchema, sent: Mapping[str, str], shows_properties: bool
-) -> Iterator[Loss]:
-    for name, field in schema.dump_fields.items():
-        if isinstance(field, Properties):
-            if shows_properties:
-                properties = schema.get_attribute(image, field.attribute or name, None)
-                yield from _compare_properties(properties or {}, field, sent)
-            continue
-        text = field.serialize(name, image, accessor=schema.get_attribute)
-        if text is not None and text is not missing and (header := str(field.data_key)) in sent:
-            yield from _compare_text(name, wire.as_any_text(text), sent[header])
+        return [refusal(error)]
 
 
 def _is_property(header: str, schema: HeaderSchema) -> bool:
@@ -69,35 +67,33 @@ def _is_property(header: str, schema: HeaderSchema) -> bool:
     return bool(prefix) and header.startswith(prefix)
 
 
-def _compare_properties(
-    properties: Mapping[Any, Any], field: Properties, sent: Mapping[str, str]
-) -> Iterator[Loss]:
-    named = [(wire.as_text(name), value) for name, value in properties.items() if value is not None]
-    winners: dict[str, str] = {}
-    for name, value in sorted(named, key=by_name):
-        label = f"properties[{describe(name)}]"
-        as_sent = wire.as_name(name)
-        header = f"{field.data_key}{as_sent}"
-        winner = winners.setdefault(header, name)
-        if winner != name:
-            reason = f"{describe(winner)} has the same header, {header}"
+def _compare(lines: Iterable[Line], sent: Mapping[str, str], prefix: str) -> Iterator[Loss]:
+    winners: dict[str, Line] = {}
+    for line in lines:
+        winner = winners.setdefault(line.header, line)
+        if line.property is None:
+            if line.header in sent:
+                yield from _compare_text(line.field, line.text, sent[line.header])
+            continue
+        label = f"{line.field}[{short_repr(line.property)}]"
+        if winner is not line:
+            reason = f"{short_repr(winner.property)} has the same header, {line.header}"
             yield Loss("omitted", label, reason)
-        elif header not in sent:
+        elif line.header not in sent:
             reason = "no room is left for it in a response (MAX_HEADERS, MAX_HEADER_BYTES)"
             yield Loss("omitted", label, reason)
         else:
-            if as_sent.lower() != name:
-                yield Loss("altered", label, f"the name arrives as {describe(as_sent.lower())}")
-            yield from _compare_text(label, wire.as_any_text(value), sent[header])
+            name = line.header[len(prefix) :].lower()
+            if name != line.property:
+                yield Loss("altered", label, f"the name arrives as {short_repr(name)}")
+            yield from _compare_text(label, line.text, sent[line.header])
 
 
 def _compare_text(label: str, text: str, sent: str) -> Iterator[Loss]:
-    # RFC 9110, 5.5: white space around a value is not part of it.
-    cleaned, received = wire.from_value(sent), wire.from_value(sent.strip(" \t"))
-    if cleaned != text:
-        reason = "characters that no header can carry are replaced"
-    elif received != text:
-        reason = "white space around it is dropped"
-    else:
+    received = wire.from_value(sent)
+    if received == text:
         return
-    yield Loss("altered", label, f"{reason}: {describe(text)} arrives as {describe(received)}")
+    reason = "characters that no header can carry are replaced"
+    if received == text.strip(" \t"):
+        reason = "white space around it is dropped"
+    yield Loss("altered", label, f"{reason}: {short_repr(text)} arrives as {short_repr(received)}")

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from functools import partial, wraps
+from typing import Any
 
 import click
-from flask import Flask, current_app, url_for
+from click.exceptions import Exit
+from flask import Flask
 from flask.cli import with_appcontext
-from flask.testing import EnvironBuilder
 from werkzeug.wrappers import Response
 
 from .. import wire
 from ..access import Identity
-from ..blueprint import logger
-from ..exceptions import describe
+from ..exceptions import printable, short_repr
+from ..request_id import logger
 from ..signals import image_hidden, image_missing
-from .common import Trouble, as_json, get_state, name_option
+from ..state import State
+from .common import get_state, name_option
+from .head import Route, get_app
+from .output import as_json, remark, say
 
-if TYPE_CHECKING:
-    from ..extension import State
+
+def _as_token(ctx: click.Context, param: click.Parameter, token: str | None) -> str | None:
+    if token is not None and not (token.isascii() and token.isprintable()):
+        raise click.BadParameter("it must be printable ASCII")
+    return token
 
 
 @click.command("show", short_help="Show what a client would get for an image.")
@@ -33,95 +38,135 @@ if TYPE_CHECKING:
     "--as",
     "caller",
     metavar="admin|PROJECT",
-    help="Answer as to an admin, or to a member of this project, without asking who calls.",
+    help="Answer as to an admin, or to a member of this project; the identity hook is not called.",
+)
+@click.option(
+    "--token", metavar="TOKEN", callback=_as_token, help="Send this token, as X-Auth-Token."
 )
 @click.option("--json", "is_json", is_flag=True, help="One JSON object: status, headers, image.")
 @with_appcontext
-def command(image_id: str, name: str, caller: str | None, is_json: bool) -> None:
+def command(image_id: str, name: str, caller: str | None, token: str | None, is_json: bool) -> None:
     """Show the status and the headers that a client would get for an image.
 
-    A HEAD request is answered by the application as it is, but for WSGI middleware around it.
-    Without --as it carries no credentials.
+    The application answers a HEAD request, without the WSGI middleware around it. Without --as
+    and --token the request carries no credentials.
 
-    Exit status: 0 when the answer is 200, 1 when it is another, 2 when it cannot be had.
+    Exit status: 0 for a 200 of ImageMeta, 1 for any other answer, 2 when there is none.
     """
     state = get_state(name)
-    if state.store is None:
-        raise Trouble(f"ImageMeta {name!r} has no lookup hook, so it has no images to show.")
-    with _asked_by(state, caller), _reasons(image_id) as reasons:
-        response = _ask(name, image_id)
-    is_shown = response.status_code == 200
-    has_failed = response.status_code == 500
-    other = "failed, see its log" if has_failed else "answers before we can"
-    reason = "" if is_shown else "; ".join(reasons) or f"the application {other}"
+    environ = Route(name).make_environ(image_id, {"X-Auth-Token": token} if token else {})
+    with _called_by(state, caller), _observed(name, image_id) as ours:
+        # Middleware may want a token and refuse; this is about the answer of ImageMeta.
+        response = Response.from_app(partial(Flask.wsgi_app, get_app()), environ)
+    is_shown = (ours.status, response.status_code) == (200, 200)
+    reason = None if is_shown else _explain(response, environ["wsgi.url_scheme"], ours)
     headers = {
         header: wire.from_value(", ".join(response.headers.getlist(header)))
         for header in dict.fromkeys(response.headers.keys())
     }
     if is_json:
         image = dict(state.schema.load(dict(response.headers))) if is_shown else None
-        answer = {"status": response.status_code, "reason": reason or None}
-        click.echo(as_json(answer | {"headers": headers, "image": image}))
+        answer = {"status": response.status_code, "reason": reason}
+        say(as_json(answer | {"headers": headers, "image": image}))
     else:
-        click.echo(response.status)
+        say(response.status)
         for header, value in headers.items():
-            click.echo(f"{header}: {value}")
+            say(printable(f"{header}: {value}"))
     if not is_shown:
-        click.echo(f"A client would get {response.status_code}: {reason}.", err=True)
-        sys.exit(1)
-
-
-def _ask(name: str, image_id: str) -> Response:
-    """Send a HEAD request through the application, not through what is wrapped around it.
-
-    Middleware that wants a token would refuse it, and the answer is to be that of ImageMeta.
-    """
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
-    with app.test_request_context() as context:
-        url = url_for(f"{name}.show_image", image_id=image_id)
-        path = url.removeprefix(context.request.root_path)  # which the builder puts before it
-    environ = EnvironBuilder(app, path, method="HEAD").get_environ()
-    return Response.from_app(partial(Flask.wsgi_app, app), environ)
+        remark(f"A client would get {response.status_code}: {reason}.")
+        raise Exit(1)
 
 
 @contextmanager
-def _asked_by(state: State, caller: str | None) -> Iterator[None]:
-    """Put a caller in the place of the identity hook, None for nobody."""
-    hooks = state.hooks
+def _called_by(state: State, caller: str | None) -> Iterator[None]:
+    """Answer every request as this caller's; with None, as its own caller's."""
+    states: dict[str, State] = get_app().extensions["imagemeta"]
     if caller is not None:
         is_admin = caller == "admin"
         identity = Identity(roles=["admin"]) if is_admin else Identity(project_id=caller)
-        state.hooks = hooks._replace(identity=lambda: identity)
+        states[state.name] = state.as_seen_by(identity)
     try:
         yield
     finally:
-        state.hooks = hooks
+        states[state.name] = state
+
+
+class _Ours(logging.Handler):
+    """What ImageMeta answered, and why: clients are not told, signals and the log are.
+
+    :ivar status: None while our view was not called, 500 when it raised.
+    """
+
+    def __init__(self, image_id: str) -> None:
+        super().__init__()
+        self.status: int | None = None
+        self.reasons: list[str] = []
+        self._image = f"image {short_repr(image_id)}"
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.reasons.append(record.getMessage().partition(": ")[2])  # without the request's id
+
+    def missing(self, sender: Flask, **data: Any) -> None:
+        self.reasons.append(f"there is no {self._image}")
+
+    def hidden(self, sender: Flask, **data: Any) -> None:
+        self.reasons.append(f"there is an {self._image}, but this caller may not see it")
+
+    def watch(self, view: Any) -> Any:
+        """Return a view that does the same, and is watched."""
+
+        @wraps(view)
+        def watched(**arguments: Any) -> Any:
+            self.status = 500
+            response = view(**arguments)
+            self.status = response.status_code
+            return response
+
+        return watched
 
 
 @contextmanager
-def _reasons(image_id: str) -> Iterator[list[str]]:
-    """Collect why an answer is what it is: clients are not told, signals and the log are."""
-    reasons: list[str] = []
-
-    def missing(sender: Flask, **data: Any) -> None:
-        reasons.append(f"there is no image {describe(image_id)}")
-
-    def hidden(sender: Flask, **data: Any) -> None:
-        reasons.append(f"there is an image {describe(image_id)}, but this caller may not see it")
-
-    class Collector(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            reasons.append(record.getMessage().partition(": ")[2])  # without the request's id
-
-    handler = Collector()
-    level, propagate = logger.level, logger.propagate
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
+def _observed(name: str, image_id: str) -> Iterator[_Ours]:
+    ours = _Ours(image_id)
+    views, endpoint = get_app().view_functions, f"{name}.show_image"
+    view = views[endpoint]
+    log = logger.logger
+    level, propagate = log.level, log.propagate
+    log.addHandler(ours)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    views[endpoint] = ours.watch(view)
     try:
-        with image_missing.connected_to(missing), image_hidden.connected_to(hidden):
-            yield reasons
+        with (
+            image_missing.connected_to(ours.missing),
+            image_hidden.connected_to(ours.hidden),
+        ):
+            yield ours
     finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-        logger.propagate = propagate
+        views[endpoint] = view
+        log.removeHandler(ours)
+        log.setLevel(level)
+        log.propagate = propagate
+
+
+def _explain(response: Response, scheme: str, ours: _Ours) -> str:
+    """Return why a client does not get a 200 of ImageMeta, as the end of a sentence."""
+    status = response.status_code
+    location = response.headers.get("Location", "")
+    if ours.status == status:
+        return "; ".join(ours.reasons) or "a hook gave this answer"
+    if scheme == "http" and location.startswith("https://"):
+        return (
+            "the application redirects to HTTPS; set PREFERRED_URL_SCHEME = 'https' in its "
+            "configuration, and this command uses HTTPS, too"
+        )
+    if ours.status is None:
+        return f"the application answers before ImageMeta can{_see_log(status)}"
+    return (
+        f"ImageMeta answers {ours.status}, but the application makes that "
+        f"{status}{_see_log(status)}"
+    )
+
+
+def _see_log(status: int) -> str:
+    return ", see its log" if status >= 500 else ""

@@ -1,0 +1,221 @@
+"""``flask imagemeta copy``: fill this application's store from another one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from inspect import unwrap
+from itertools import islice
+from typing import Any
+
+import click
+from click.exceptions import Exit
+from flask.cli import with_appcontext
+from sqlalchemy.exc import ArgumentError
+
+from ..config import import_object
+from ..exceptions import InvalidImage, StoreUnavailable, printable, short_repr
+from ..image import ImageRecord, read_field
+from ..state import State
+from ..stores import GlanceDatabase, Walkable, Writable
+from ..stores.errors import words_of
+from ..stores.parts import LazyMembers
+from .answers import Answering, choose_callers, compare, is_same_image, unnoticed
+from .common import (
+    check_store,
+    command_errors,
+    get_state,
+    get_store,
+    name_option,
+    progress,
+    report_losses,
+)
+from .head import Route
+from .losses import Loss, refusal, unreachable
+from .output import CommandError, remark
+
+_PAGE = 100  # images in one transaction
+
+
+@click.command("copy", short_help="Fill the store with the images of another one.")
+@click.argument("source", envvar="FLASK_IMAGEMETA_COPY_SOURCE")
+@name_option
+@click.option("--dry-run", is_flag=True, help="Report what the store would refuse; change nothing.")
+@click.option(
+    "--verify/--no-verify",
+    default=True,
+    help="Compare what both stores answer for each image.  [default: verify]",
+)
+@click.option("--json", "is_json", is_flag=True, help="One JSON object for each image reported.")
+@with_appcontext
+def command(source: str, name: str, dry_run: bool, verify: bool, is_json: bool) -> None:
+    """Fill this application's store with the images of SOURCE, deleted ones too.
+
+    SOURCE is the URL of a Glance's database, or package.module:name of a store that can be
+    walked. Images that already exist there are updated, so the command can be run again. Then it
+    compares, for each image, what an admin, the owner, a member and a stranger would get from
+    either store.
+
+    Exit status: 0 when every image was copied and is the same, 1 when there is something to
+    report, 2 when the images cannot be copied.
+    """
+    state = get_state(name)
+    target = get_store(state, "copied into", Writable, "put")
+    with _opened(source) as origin:
+        if origin is target:
+            raise CommandError(f"{short_repr(source)} is this application's own store.")
+        copying = _Copying(state, origin, dry_run=dry_run, verify=verify, is_json=is_json)
+        try:
+            with command_errors(), unnoticed(), progress(origin, "Copying") as images:
+                copying.run(images)
+        except CommandError as error:
+            is_over_soon = isinstance(error.__cause__, StoreUnavailable)
+            advice = "; run the command again to continue" if is_over_soon else ""
+            raise CommandError(f"{error.message}\n{copying.summary()}{advice}.") from error
+    remark(copying.summary())
+    raise Exit(1 if copying.has_reported else 0)
+
+
+@contextmanager
+def _opened(source: str) -> Iterator[Any]:
+    """Yield the store to copy from.
+
+    :raises CommandError: when there is none, or when it cannot be walked.
+    """
+    if "://" in source:
+        try:
+            glance = GlanceDatabase(source)
+        except (ValueError, ImportError, ArgumentError) as error:
+            words = printable(words_of(error))
+            raise CommandError(f"The source cannot be used: {words}") from error
+        with closing(glance):
+            yield glance
+        return
+    try:
+        store = import_object(source)
+    except ImportError as error:
+        raise CommandError(
+            f"There is no source {short_repr(source)}: it must be a database URL, or "
+            f"package.module:name of a store ({printable(str(error))})."
+        ) from error
+    store = unwrap(store) if callable(store) else store
+    check_store(store, "The source cannot be walked", Walkable, "walk")
+    yield store
+
+
+class _Copying:
+    """One run of the command: copies by page, compares, reports and counts.
+
+    :param origin: The store to copy from.
+    """
+
+    def __init__(
+        self, state: State, origin: Any, *, dry_run: bool, verify: bool, is_json: bool
+    ) -> None:
+        self._state = state
+        self._origin = origin
+        self._target = state.store
+        self._leads_to = Route(state.name).leads_to
+        self._answers = Answering(state)
+        self._options = {"dry_run": True} if dry_run else {}
+        self._verify = verify and not dry_run
+        self._is_json = is_json
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def has_reported(self) -> bool:
+        """Whether there was something to report."""
+        return any(self._counts[kind] for kind in ("refused", "different", "changed"))
+
+    def summary(self) -> str:
+        """Return how many images were copied and reported so far."""
+        counts = self._counts
+        copied = counts["copied"]
+        verb = "can be copied" if self._options else "copied"
+        text = f"{copied:,} image{'' if copied == 1 else 's'} {verb}, {counts['refused']:,} refused"
+        if self._verify:
+            text += f", {counts['different']:,} different, {counts['changed']:,} changed meanwhile"
+        return text
+
+    def run(self, images: Iterable[Any]) -> None:
+        """Copy and compare images, a page at a time."""
+        pages = iter(images)
+        while page := list(islice(pages, _PAGE)):
+            for image in self._put(list(self._readable(page))):
+                self._counts["copied"] += 1
+                if self._verify:
+                    self._compare(image)
+
+    def _readable(self, images: Iterable[Any]) -> Iterator[Any]:
+        """Yield the images that a request can ask for, with their members; report the others."""
+        for image in images:
+            try:
+                image_id = str(read_field(image, "id"))
+                ready = _with_members(image)
+            except InvalidImage as error:
+                self._report(image, refusal(error))
+                continue
+            if self._leads_to(image_id):
+                yield ready
+            else:
+                self._report(image, unreachable(image_id))
+
+    def _put(self, images: list[Any]) -> list[Any]:
+        """Write images and return those that the store accepted.
+
+        They are one transaction. If the store refuses one of them, each is written separately.
+        """
+        try:
+            self._target.put(images, **self._options)
+        except (ValueError, OverflowError) as error:
+            if len(images) > 1:
+                return [kept for image in images for kept in self._put([image])]
+            if isinstance(error, InvalidImage):
+                self._report(images[0], refusal(error))
+            else:
+                self._report(images[0], Loss("refused", "image", str(error)))
+            return []
+        return images
+
+    def _compare(self, image: Any) -> None:
+        """Compare what both stores answer for an image, and report the differences.
+
+        An image that differs is read once more, because both stores may be in use.
+        """
+        image_id = str(read_field(image, "id"))
+        found = self._find_in_target(image_id)
+        if is_same_image(image, found, self._state.schema):
+            return
+        callers = choose_callers(image)
+        expected = self._answers.find(image, callers)
+        if not compare(expected, self._answers.find(found, callers)):
+            return
+        again = self._origin(image_id) if callable(self._origin) else image
+        changes = compare(expected, self._answers.find(again, callers))
+        found = self._find_in_target(image_id)
+        differences = compare(expected, self._answers.find(found, callers))
+        if changes:
+            self._report(image, *(Loss("changed", *change) for change in changes))
+        elif differences:
+            self._report(image, *(Loss("different", *one) for one in differences))
+
+    def _find_in_target(self, image_id: str) -> Any:
+        found = self._state.hooks.lookup(image_id)
+        with suppress(InvalidImage):  # raised again if an answer depends on them
+            found = _with_members(found)
+        return found
+
+    def _report(self, image: Any, *losses: Loss) -> None:
+        self._counts[losses[0].kind] += 1
+        report_losses(image, losses, is_json=self._is_json)
+
+
+def _with_members(image: Any) -> Any:
+    """Return an image with its members fetched, because they are read several times."""
+    if isinstance(image, ImageRecord):
+        return replace(image, members=tuple(image.members))
+    if type(image) is dict and isinstance(image.get("members"), LazyMembers):
+        return {**image, "members": tuple(image["members"])}
+    return image
