@@ -14,10 +14,11 @@ from marshmallow import fields
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from flask_imagemeta import Identity, ImageMeta, ImageMetaSchema, ImageMixin
-from flask_imagemeta.stores import GlanceAPI, GlanceDatabase, ModelStore
+from flask_imagemeta import Identity, ImageMeta, ImageMetaSchema, ImageMixin, Query
+from flask_imagemeta.stores import ModelStore
 
-from .page import Mount, make_page
+from .glance import find_glance
+from .page import Mount, demo_callers, make_page
 from .seed import FIRMWARE, IMAGES, TOKENS
 
 
@@ -47,18 +48,20 @@ class Member(Model):
     member: Mapped[str] = mapped_column(String(255), primary_key=True)
 
 
-# 2. The extension, with the model as its image store, mounted at /v1.
-imagemeta = ImageMeta(lookup=ModelStore(Image))
+# 2. The extension, with the model as its image store, mounted at /v1. With a search, it serves
+#    lists too, in which clients find images by name.
+store = ModelStore(Image)
+imagemeta = ImageMeta(lookup=store, search=store.search)
 
 
-# 3. Who asks: here a token names the caller, so a private image is a 404 for all but its owner.
+# 3. The caller: here a token names it, so a private image is a 404 for everyone but its owner.
 @imagemeta.identity
 def caller() -> Identity | None:
     """Return the identity that the demo knows for the request's token, or None."""
     return TOKENS.get(request.headers.get("X-Auth-Token", ""))
 
 
-# 4. A second mount, of another kind of image: its own names, one more field, a plain lookup.
+# 4. A second mount, of another kind of image: its own names, one more field, plain functions.
 class FirmwareSchema(ImageMetaSchema):
     """An image's fields and a release, sent as X-Firmware-Meta-*."""
 
@@ -69,11 +72,18 @@ class FirmwareSchema(ImageMetaSchema):
 firmware = ImageMeta(name="firmware", schema=FirmwareSchema, lookup=FIRMWARE.get)
 
 
+@firmware.search
+def candidates(query: Query) -> Iterable[Mapping[str, Any]]:
+    """Return all firmware: the extension selects what the query asks for."""
+    return FIRMWARE.values()
+
+
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
-    """Return the application, its database made and filled where there is none yet.
+    """Return the application, and create and fill its database if there is none.
 
     :param config: Flask configuration that wins over the defaults here. GLANCE_DATABASE_URL or
-        GLANCE_URL (of its API v2) puts a Glance's images at /v1 instead of the model's.
+        GLANCE_URL (of its API v2) puts a Glance's images at /v1 instead of the model's; with
+        GLANCE_TOKEN, an admin's, the API's images are listed, too.
     """
     app = Flask(__name__)
     app.config.update(
@@ -82,13 +92,15 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     )
     app.config.from_mapping(config or {})
     db.init_app(app)
-    glance = _glance(app.config)
-    (ImageMeta(lookup=glance, identity=caller) if glance else imagemeta).init_app(app)
+    glance = find_glance(app.config)
+    (glance.imagemeta if glance else imagemeta).init_app(app)
     firmware.init_app(app)
+    images = glance.images if glance else _list_images
     app.register_blueprint(
         make_page(
-            Mount("Images", "imagemeta", ImageMetaSchema, tuple if glance else _list_images),
+            Mount("Images", "imagemeta", ImageMetaSchema, images),
             Mount("Firmware", "firmware", FirmwareSchema, FIRMWARE.values),
+            callers=glance.callers if glance else demo_callers,
         )
     )
     with app.app_context():
@@ -97,13 +109,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
             db.session.add_all(_make_image(**image) for image in IMAGES)
             db.session.commit()
     return app
-
-
-def _glance(config: Mapping[str, Any]) -> GlanceDatabase | GlanceAPI | None:
-    """Return the store for the Glance that is configured, None without one."""
-    if config.get("GLANCE_DATABASE_URL"):
-        return GlanceDatabase(config["GLANCE_DATABASE_URL"])
-    return GlanceAPI(config["GLANCE_URL"]) if config.get("GLANCE_URL") else None
 
 
 def _list_images() -> Iterable[Image]:

@@ -10,15 +10,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.serving import make_server
 
 from . import create_app
+from .glance import KEYS
 from .seed import EXAMPLE_ID
-
-GLANCE_KEYS = ("GLANCE_DATABASE_URL", "GLANCE_URL")
 
 
 def port(text: str) -> int:
     number = int(text)
     if not 0 <= number <= 65535:
-        raise argparse.ArgumentTypeError(f"{number} is no port: take one from 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{number} is not a port: choose 0 to 65535")
     return number
 
 
@@ -27,15 +26,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="example_app", description=__doc__)
     parser.add_argument("--port", type=port, default=5000, help="0 takes any free port")
     arguments = parser.parse_args()
-    config = {key: os.environ[key] for key in GLANCE_KEYS if os.environ.get(key)}
+    config = {key: os.environ[key] for key in KEYS if os.environ.get(key)}
     try:
         app = create_app(config)
     except (OSError, ValueError, SQLAlchemyError) as error:
-        sys.exit(f"The demo cannot start with {config or 'the folder instance/'}: {error}")
+        source = " and ".join(config) or "the folder instance/"
+        sys.exit(f"The demo cannot start with {source}: {error}")
     try:
         server = make_server("127.0.0.1", arguments.port, app, threaded=True)
-    except SystemExit:  # Werkzeug has said why: in use, or not for everybody
-        sys.exit("Take another port: make demo PORT=8080")
+    except SystemExit:  # Werkzeug has printed why: in use, or not permitted
+        sys.exit("Choose another port: make demo PORT=8080")
     base = f"http://127.0.0.1:{server.port}"
     print(f"Serving on {base}/ (Ctrl-C ends it). Try, in another terminal:\n")
     image_id = "IMAGE_ID" if config else EXAMPLE_ID

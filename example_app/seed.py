@@ -1,4 +1,4 @@
-"""What the example has to show: images, firmware, and tokens of callers."""
+"""What the example shows: images, firmware, and callers' tokens."""
 
 from __future__ import annotations
 
@@ -159,9 +159,16 @@ FIRMWARE: dict[str, dict[str, Any]] = {
         "name": "Router R2",
         "status": "active",
         "size": 15728640,
+        "is_public": True,
         "checksum": "c4ca4238a0b923820dcc509a6f75849b",
         "release": "2.4.1",
         "properties": {"board": "r2-rev3", "bootloader": "u-boot 2025.01"},
     },
-    "switch-s8": {"id": "switch-s8", "name": "Switch S8", "status": "queued", "release": "0.9-rc2"},
+    "switch-s8": {
+        "id": "switch-s8",
+        "name": "Switch S8",
+        "status": "queued",
+        "is_public": True,
+        "release": "0.9-rc2",
+    },
 }

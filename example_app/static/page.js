@@ -1,7 +1,10 @@
-// The demo page: sends real HEAD requests and shows what comes back.
+// The demo page: sends real requests and shows what comes back.
+
+import { curlLine, glanceLine, pythonFind, pythonShow } from "./lines.js";
 
 const byId = (id) => document.getElementById(id);
 const buttons = [...document.querySelectorAll("button[data-id]")];
+const urls = byId("images").dataset;
 const mounts = new Map(
   [...byId("other-mount").options].map((option) => [option.value, option.dataset]),
 );
@@ -11,13 +14,15 @@ const MEANING = {
   304: "Unchanged since the answer with this ETag.",
   400: "The size is not a whole number of bytes.",
   404: "Missing, deleted or not for this caller: the answer is the same.",
+  405: "This address is a list, not an image.",
   409: "The image’s size is not the one that was sent.",
   500: "The stored image cannot be sent; the server’s log says why.",
-  503: "The image store is out of reach; try again.",
+  503: "The image store is unreachable; try again.",
 };
 
-// What was asked last: a mount, an image's id, and the headers sent beside the token.
+// The image asked for last, and how to send the last request again, for another caller.
 let asked = null;
+let sendAgain = () => {};
 let etag = null;
 let turn = 0;
 let round = 0;
@@ -29,8 +34,16 @@ function callerHeaders() {
 }
 
 // "no-store": what is shown is the server's answer, never one from the browser's cache.
-function sendHead(url, headers) {
-  return fetch(url, { method: "HEAD", headers, cache: "no-store" });
+function send(method, url, headers) {
+  return fetch(url, { method, headers, cache: "no-store" });
+}
+
+// Send HEAD for an image, but only once the server says that the answer is no error: the browser
+// would log it as an error of the page. An error is shown as the server got it.
+async function sendHead(mount, id, url, headers) {
+  const query = new URLSearchParams({ mount, id });
+  const expected = await (await send("GET", `${urls.answer}?${query}`, headers)).json();
+  return expected.status < 400 ? send("HEAD", url, headers) : new Response(null, expected);
 }
 
 // fetch() reads each byte of a value as one character; the API writes UTF-8.
@@ -43,22 +56,50 @@ function decode(value) {
   }
 }
 
-// Send what is asked and show the answer, unless a later one overtakes it.
+// Ask for an image's metadata and show the answer, unless a later request overtakes it.
 async function ask(mountName, id, extra = {}) {
   const mine = ++turn;
   const mount = mounts.get(mountName);
   const headers = { ...callerHeaders(), ...extra };
+  const url = new URL(mount.url + encodeURIComponent(id), location.href);
   asked = { mount: mountName, id };
+  sendAgain = () => ask(mountName, id);
   mark(mountName, id);
+  byId("size-name").textContent = `${mount.prefix}Size`;
+  showRequest("HEAD", mount, id, url, headers);
+  byId("python").textContent = pythonShow(mount, url.href, headers);
   try {
-    const url = mount.url + encodeURIComponent(id);
-    showRequest(mount, id, new URL(url, location.href), headers);
-    const answer = await sendHead(url, headers);
-    if (mine === turn) showAnswer(mount, answer);
+    const answer = await sendHead(mountName, id, url, headers);
+    if (mine !== turn) return;
+    showAnswer(mount, answer, MEANING[answer.status]);
+    etag = answer.headers.get("ETag");
+    byId("repeat").disabled = etag === null;
+  } catch (error) {
+    if (mine === turn) showFailure(mount, error);
+  }
+}
+
+// Search for a name as clients do, and show what they get.
+async function find(mountName, name) {
+  const mine = ++turn;
+  const mount = mounts.get(mountName);
+  const headers = callerHeaders();
+  const url = new URL(`${mount.url}detail?${new URLSearchParams({ name })}`, location.href);
+  sendAgain = () => find(mountName, name);
+  mark(null);
+  showRequest("GET", mount, name, url, headers);
+  byId("python").textContent = pythonFind(url.href, headers);
+  try {
+    const answer = await send("GET", url, headers);
+    const body = await answer.text();
+    if (mine !== turn) return;
+    const found = answer.ok ? JSON.parse(body) : null;
+    showAnswer(mount, answer, found ? meaningOf(found.images) : "");
+    showFound(mountName, found?.images ?? [], found ? JSON.stringify(found, null, 2) : body);
   } catch (error) {
     if (mine !== turn) return;
-    showStatus("bad", "No answer", error.message);
-    showHeaders(mount, []);
+    showFailure(mount, error);
+    showFound(mountName, [], "");
   }
 }
 
@@ -70,24 +111,34 @@ function mark(mountName, id) {
   }
 }
 
-function showRequest(mount, id, url, headers) {
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
-  byId("request").textContent = [`HEAD ${url.pathname}`, ...lines].join("\n");
-  byId("size-name").textContent = `${mount.prefix}Size`;
-  showLines(mount, id, url.href, headers);
+function showRequest(method, mount, idOrName, url, headers) {
+  const lines = Object.entries(headers).map((pair) => pair.join(": "));
+  byId("request").textContent = [`${method} ${url.pathname}${url.search}`, ...lines].join("\n");
+  byId("curl").textContent = curlLine(method, url.href, headers);
+  byId("glance").textContent = glanceLine(mount, idOrName, url.href, headers);
+  byId("one").hidden = method !== "HEAD";
+  byId("several").hidden = method === "HEAD";
   byId("details").hidden = false;
 }
 
-function showAnswer(mount, answer) {
-  const { status, statusText } = answer;
-  showStatus(kindOf(status), `${status} ${statusText}`, MEANING[status] ?? "");
-  etag = answer.headers.get("ETag");
-  byId("repeat").disabled = etag === null;
-  showHeaders(mount, answer.headers);
+function showAnswer(mount, { status, statusText, headers }, meaning = "") {
+  showStatus(kindOf(status), `${status} ${statusText}`, meaning);
+  showHeaders(mount, headers);
+}
+
+function showFailure(mount, error) {
+  showStatus("bad", "No answer", error.message);
+  showHeaders(mount, []);
 }
 
 function kindOf(status) {
   return status === 200 ? "good" : status === 304 ? "same" : "bad";
+}
+
+function meaningOf({ length }) {
+  if (length === 0) return "No image that this caller may list has this name.";
+  if (length === 1) return "A client now sends HEAD for the id that it found.";
+  return "Several images have this name: a client asks its user for an id.";
 }
 
 function showStatus(kind, status, meaning) {
@@ -110,65 +161,55 @@ function showHeaders(mount, headers) {
   }
 }
 
+function showFound(mountName, images, body) {
+  byId("found-count").textContent = images.length || "none";
+  byId("found").replaceChildren(...images.map(({ id }) => {
+    const item = element("li", "");
+    const button = element("button", "Send HEAD");
+    button.type = "button";
+    button.setAttribute("aria-label", `Send HEAD for ${id}`);
+    button.addEventListener("click", () => choose(mountName, id));
+    item.append(element("code", id), button);
+    return item;
+  }));
+  byId("body").textContent = body;
+}
+
 function element(tag, text) {
   const made = document.createElement(tag);
   made.textContent = text;
   return made;
 }
 
-function showLines(mount, id, url, headers) {
-  const { "X-Auth-Token": token, ...extra } = headers;
-  const pairs = Object.entries(headers);
-  const options = pairs.map(([name, value]) => ` -H ${quote(`${name}: ${value}`)}`);
-  byId("curl").textContent = `curl -I${options.join("")} ${quote(url)}`;
-
-  const [endpoint, rest] = url.split("/v1/images/");
-  const hasGlance = mount.prefix === "X-Image-Meta-" && rest && !Object.keys(extra).length;
-  byId("glance").textContent = hasGlance
-    ? `glance --os-image-url ${quote(endpoint)} \\
-  --os-auth-token ${quote(token ?? "none")} \\
-  --os-image-api-version 1 image-show ${quote(id)}`
-    : "# glance reads X-Image-Meta-* below /v1 and sends neither of the two headers";
-
-  const dict = pairs.map(([name, value]) => `${JSON.stringify(name)}: ${JSON.stringify(value)}`);
-  byId("python").textContent = `from urllib.request import Request, urlopen
-
-from ${mount.package} import ${mount.schema}
-
-url = ${JSON.stringify(url)}
-request = Request(url, method="HEAD", headers={${dict.join(", ")}})
-with urlopen(request) as answer:
-    print(${mount.schema}().load(answer.headers))`;
-}
-
-// Return text as one word for a POSIX shell.
-function quote(text) {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-}
-
-// Fill the last column: what the caller gets for each image that is listed.
+// Fill the last column: what the caller gets for each image of the table.
 async function askForAll() {
   const mine = ++round;
-  const headers = callerHeaders();
-  await Promise.allSettled(
-    buttons.map(async (button) => {
-      const { mount, id } = button.dataset;
-      const { status } = await sendHead(mounts.get(mount).url + encodeURIComponent(id), headers);
-      if (mine !== round) return;
-      const row = button.closest("tr");
-      row.classList.toggle("unseen-image", status !== 200);
-      const strong = element("strong", status);
-      strong.className = kindOf(status);
-      row.querySelector(".answer").replaceChildren(strong);
-    }),
-  );
+  const answer = await send("GET", urls.statuses, callerHeaders()).catch(() => null);
+  const statuses = answer?.ok ? await answer.json() : {};
+  if (mine !== round) return;
+  for (const button of buttons) {
+    const status = statuses[button.dataset.mount]?.[button.dataset.id] ?? "–";
+    const row = button.closest("tr");
+    row.classList.toggle("unseen-image", status !== 200);
+    const strong = element("strong", status);
+    strong.className = kindOf(status);
+    row.querySelector(".answer").replaceChildren(strong);
+  }
 }
 
 async function choose(mountName, id) {
   byId("size").value = "";
   await ask(mountName, id);
+  goToAnswer();
+}
+
+// Go to the answer where it is out of view: below the table, on a phone.
+function goToAnswer() {
   const heading = byId("result-heading");
-  if (heading.getBoundingClientRect().top > innerHeight) heading.focus(); // below, on a phone
+  const { top, bottom } = heading.getBoundingClientRect();
+  if (top <= innerHeight && bottom >= 0) return;
+  heading.focus({ preventScroll: true });
+  heading.scrollIntoView();
 }
 
 for (const button of buttons) {
@@ -179,10 +220,16 @@ for (const button of buttons) {
 
 byId("caller").addEventListener("change", () => {
   askForAll();
-  if (asked) ask(asked.mount, asked.id);
+  sendAgain();
 });
 
 byId("caller").addEventListener("submit", (event) => event.preventDefault());
+
+byId("find")?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  await find(byId("find-mount").value, byId("find-name").value);
+  goToAnswer();
+});
 
 byId("other").addEventListener("submit", (event) => {
   event.preventDefault();
