@@ -1,9 +1,10 @@
-"""The longer checks: other Pythons, the lowest versions, the built wheel.
+"""The checks that need environments of their own: ``make check`` runs them all.
 
-``make check`` runs them all; ``make check ARGS="-s lowest"`` runs one.
+``make check ARGS="-s lowest"`` runs one of them.
 """
 
 import shutil
+import sys
 from pathlib import Path
 
 import nox
@@ -14,61 +15,67 @@ nox.options.reuse_existing_virtualenvs = True
 
 ROOT = Path(__file__).parent
 PYPROJECT = nox.project.load_toml("pyproject.toml")
-TYPING = nox.project.dependency_groups(PYPROJECT, "typing")
-TEST = nox.project.dependency_groups(PYPROJECT, "test")
-# Of what the declared dependencies bring along and this package imports, too.
-LOWEST_OF_OTHERS = ["blinker==1.7.0", "sqlalchemy==2.0.23", "werkzeug==3.0.1"]
+PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14", "3.15"]
+CURRENT = "{}.{}".format(*sys.version_info)  # make test runs on it
+# Dependencies of the declared ones that this package imports, too.
+LOWEST_INDIRECT = ["blinker==1.7.0", "werkzeug==3.0.1"]
 
 
-@nox.session(python=["3.10", "3.11", "3.12", "3.13"])
+def group(name: str) -> list[str]:
+    return nox.project.dependency_groups(PYPROJECT, name)
+
+
+def install(session: nox.Session, *arguments: str) -> None:
+    # Python compiles what it imports; that is much less than what is installed.
+    session.install("--no-compile", *arguments)
+
+
+@nox.session(python=[version for version in PYTHONS if version != CURRENT])
 def tests(session: nox.Session) -> None:
-    """Run the suite on every Python that is present, with the newest releases."""
-    session.install("-e", ".", *TEST)
-    session.run(
-        "pytest",
-        "-q",
-        "-n2",
-        "--dist=worksteal",
-        "-m",
-        "not slow and not browser",
-        *session.posargs,
-    )
+    """Run the suite on every other installed Python, with the newest releases."""
+    install(session, "-e", ".", *group("test"))
+    session.run("pytest", "-q", "--ignore=tests/browser", *session.posargs)
 
 
 @nox.session(python="3.10" if shutil.which("python3.10") else None)
 def lowest(session: nox.Session) -> None:
-    """Run the core of the suite with the lowest versions that are declared."""
+    """Run the core tests with the lowest versions that are declared."""
     declared = [line.replace(">=", "==") for line in PYPROJECT["project"]["dependencies"]]
-    session.install("-e", ".", *TEST)
-    session.install(*declared, *LOWEST_OF_OTHERS)
+    install(session, "-e", ".", *group("test"))
+    install(session, *declared, *LOWEST_INDIRECT)
     session.run("pytest", "-q", "-m", "core", *session.posargs)
 
 
 @nox.session
-def slow(session: nox.Session) -> None:
-    """Run the tests that take long.
-
-    Real clients, faults, a deployment, the API's description, a fresh demo and the benchmarks.
-    """
-    session.install("-e", ".", *TEST, *nox.project.dependency_groups(PYPROJECT, "api-check"))
-    session.run("pytest", "-q", "-m", "slow and not browser", *session.posargs)
+def coverage(session: nox.Session) -> None:
+    """Measure which lines of the package the fast tests run."""
+    install(session, "-e", ".", *group("test"))
+    session.run("pytest", "-q", "--cov", "--ignore=tests/browser", *session.posargs)
 
 
 @nox.session
-def wheel(session: nox.Session) -> None:
-    """Check the built wheel, with the source folder out of reach: the suite's core, the types."""
-    session.install("build", *TEST, *TYPING)
-    dist = Path(session.create_tmp()) / "dist"
-    shutil.rmtree(dist, ignore_errors=True)
-    session.run("python", "-m", "build", "--outdir", str(dist), str(ROOT), silent=True)
-    built = list(map(str, dist.glob("*.whl")))
-    session.install(*built)
-    session.install("--force-reinstall", "--no-deps", *built)
-    away = dist.parent / "away"
-    shutil.rmtree(away, ignore_errors=True)
-    # The tree without the package, so that what is imported can only be the wheel.
-    left_out = shutil.ignore_patterns(".*", "__pycache__", "flask_imagemeta", "instance")
-    shutil.copytree(ROOT, away, ignore=left_out)
-    with session.chdir(away):
+def slow(session: nox.Session) -> None:
+    """Run the slow tests; those that measure time come last, one at a time."""
+    install(session, "-e", ".", *group("test"), *group("api-check"))
+    options = ["-q", "--ignore=tests/browser", "--durations=20"]
+    session.run("pytest", *options, "-m", "slow and not alone", *session.posargs)
+    session.run("pytest", *options, "-m", "slow and alone")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the sdist and the wheel, check both, and test the wheel with the sdist's own tests."""
+    install(session, *group("package"), *group("test"), *group("typing"))
+    folder = Path(session.create_tmp()) / "package"
+    shutil.rmtree(folder, ignore_errors=True)
+    # The wheel is built from the sdist, so it has nothing that the sdist lacks.
+    session.run("python", "-m", "build", "--outdir", str(folder), str(ROOT), silent=True)
+    (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
+    session.run("twine", "check", "--strict", str(sdist), str(wheel))
+    install(session, str(wheel))
+    install(session, "--force-reinstall", "--no-deps", str(wheel))
+    shutil.unpack_archive(sdist, folder)
+    with session.chdir(folder / sdist.name.removesuffix(".tar.gz")):
+        shutil.rmtree("flask_imagemeta")  # so that the tests import the wheel
         session.run("pytest", "-q", "-m", "core", *session.posargs)
         session.run("pyright", "--verifytypes", "flask_imagemeta", "--ignoreexternal")

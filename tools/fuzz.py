@@ -36,8 +36,9 @@ class Run:
         self.findings: dict[str, str] = {}
         self._targets = (Target(90, CLIENT_BYTES), Target(30, 4_096))
         if state is not None and state.exists():
-            self.__dict__.update(json.loads(state.read_text()))
-            self.counts = Counter(self.counts)
+            kept = json.loads(state.read_text())
+            self.done, self.findings = kept["done"], kept["findings"]
+            self.counts = Counter(kept["counts"])
 
     def next(self) -> None:
         """Check the next record."""

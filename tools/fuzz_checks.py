@@ -91,7 +91,7 @@ class Target:
         try:
             return "".join(f"{line}\r\n" for line in (*lines, "")).encode("latin-1")
         except UnicodeEncodeError as error:
-            raise Finding(f"a header is no string of WSGI: {error}") from error
+            raise Finding(f"a header is not a WSGI string: {error}") from error
 
     def check(self, image_id: str, image: OddImage, role: str) -> int:
         """Serve one image and return the status; the rest is as it must be.

@@ -85,7 +85,7 @@ class BrokenZone(NoOffset):
 
 
 class Record(Mapping[str, Any]):
-    """A mapping that is no dict, and fails for some of its fields."""
+    """A mapping that is not a dict, and fails for some of its fields."""
 
     def __init__(self, fields: Mapping[str, Any], failing: set[str]) -> None:
         self._fields = fields
@@ -162,13 +162,16 @@ TEXTS = (
 BAD_TEXTS = (bad([1]), bad({}), bad(object()), bad(Hostile()), bad(10**5000), bad(int), bad(fail))
 
 NUMBERS = (
-    *(Odd(n, str(n)) for n in (0, 1, 4979632, 2**31, 2**63, 2**64, 10**40, 10**4000)),
-    *(Odd("12", "12"), Odd(" 12 ", "12"), Odd("0012", "12"), Odd(3.0, "3"), Odd(Decimal(3), "3")),
-    *(Odd(1e22, str(10**22)), Odd(Fraction(4, 2), "2")),
+    *(Odd(n, str(n)) for n in (0, 1, 4979632, 2**31, 2**63, 2**64, 10**40, 10**4000, -1)),
+    *(Odd("12", "12"), Odd(" 12 ", "12"), Odd("0012", "12"), Odd("-1", "-1"), Odd(3.0, "3")),
+    *(Odd(Decimal(-3), "-3"), Odd(1e22, str(10**22)), Odd(Fraction(4, 2), "2")),
 )
 BAD_NUMBERS = (
-    *map(bad, (-1, -(2**64), True, False, 1.5, float("nan"), float("inf"), Decimal("sNaN"), 2j)),
-    *map(bad, ("", "abc", "1_000", "٣", "-1", "1\r\n", "9" * 5000, 10**5000, b"12", [1], {})),
+    *map(
+        bad,
+        (Decimal("1e1000000"), True, False, 1.5, float("nan"), float("inf"), Decimal("sNaN"), 2j),
+    ),
+    *map(bad, ("", "abc", "1_000", "٣", "--1", "1\r\n", "9" * 5000, 10**5000, b"12", [1], {})),
     *map(bad, (object(), Hostile(), datetime(2020, 1, 1), Colour.RED, "12\x00", "0x10", "1e3")),
 )
 FLAGS = (
@@ -221,7 +224,7 @@ BAD_PROPERTY_MAPPINGS: tuple[Any, ...] = (
 )
 
 
-# A caller who is no admin may get a 500 for the bad ones, where the answer depends on them.
+# A caller who is not an admin may get a 500 for the bad ones, where the answer depends on them.
 MEMBERS: tuple[Any, ...] = (None, [], ["p"], {"p"}, "p", 5, Hostile(), [Hostile()])
 VISIBILITIES: tuple[Any, ...] = (
     None,
