@@ -1,15 +1,17 @@
-"""The application under test: one image, found in a dictionary."""
+"""Fixtures for all tests, and the summary of what was skipped."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 
+from example_app import create_app, db
 from flask_imagemeta import ImageMeta
 
 from .apps import EXAMPLE, make_app
@@ -35,6 +37,15 @@ def app(imagemeta: ImageMeta) -> Flask:
 
 
 @pytest.fixture
+def demo_app(tmp_path: Path) -> Iterator[Flask]:
+    """The example app with its data, in its own database."""
+    app = create_app({"SQLALCHEMY_DATABASE_URI": f"sqlite:///{tmp_path / 'images.sqlite'}"})
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
 def as_coroutine() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return a function that makes a coroutine function of a plain one."""
     if find_spec("asgiref") is None:
@@ -50,7 +61,7 @@ def as_coroutine() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was missing, each thing once, with the number of tests that it would run."""
+    """Report each missing requirement once, with the number of tests that need it."""
     skipped = terminalreporter.stats.get("skipped", [])
     reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
     if reasons:

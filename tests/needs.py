@@ -1,4 +1,4 @@
-"""What a test does when something it needs is not on this machine."""
+"""What a test does if something it needs is missing on this machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 
 def needs(what: str) -> NoReturn:
-    """Skip the running test for want of something, named; where CI is set, fail instead."""
+    """Skip the running test because this is missing; if CI is set, fail instead."""
     if os.environ.get("CI"):
-        pytest.fail(f"CI has to provide {what}")
+        pytest.fail(f"CI must provide {what}")
     pytest.skip(f"needs {what}")

@@ -93,14 +93,14 @@ def test_members_are_read_last() -> None:
 
 @pytest.mark.parametrize("members", ["p2", b"p2", 7])
 def test_members_have_to_be_several(members: object) -> None:
-    """Members that are no iterable of ids are a fault of the image, not an open door."""
+    """Members that are not an iterable of ids are a fault of the image, not an open door."""
     with pytest.raises(InvalidImage, match=r"^members = "):
         may_see(image(members=members), MEMBER)
 
 
 @pytest.mark.parametrize("answer", [StoreUnavailable("down"), Forbidden()])
 def test_answers_of_members_pass(answer: Exception) -> None:
-    """What lazy members raise as an answer is no fault of the image."""
+    """What lazy members raise as an answer is not a fault of the image."""
 
     class Members:
         def __contains__(self, project: object) -> bool:
@@ -163,7 +163,7 @@ def test_roles_are_several() -> None:
 
 @pytest.mark.parametrize("project_id", [5, b"a", ["a"]])
 def test_a_project_is_text(project_id: object) -> None:
-    """A project that is no text, and so would never equal an owner, is refused."""
+    """A project that is not text, and so would never equal an owner, is refused."""
     with pytest.raises(TypeError, match=r"project_id is .* must be text or None"):
         Identity(project_id)  # type: ignore[arg-type]
 
@@ -190,3 +190,18 @@ def test_keystone_identity(environ: dict[str, str], identity: Identity | None) -
     """Keystone's middleware is believed only where it confirmed the token."""
     with Flask("tests").test_request_context(environ_overrides=environ):
         assert keystone_identity() == identity
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        ((5,), "must be text or None"),
+        (("p", "admin"), r"must be several: \['admin'\]\?"),
+        (("p", None), r"must be an iterable: \[\]"),
+        (("p", [b"admin"]), "must be names of roles"),
+    ],
+)
+def test_an_identity_of_other_values(arguments: Any, meant: str) -> None:
+    """What cannot be a caller is refused where it is made, with what was probably meant."""
+    with pytest.raises(TypeError, match=meant):
+        Identity(*arguments)

@@ -13,6 +13,9 @@ from flask_imagemeta import ImageMetaSchema
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
+KEPT = ("results.json", "table.md", "chart.svg", "far.md")
+EVERYTHING = [f"P{number}" for number in range(1, 11)]
+
 HEADERS = """
 import json, sys
 import apps, models
@@ -20,6 +23,7 @@ url = sys.argv[1]
 models.create_database(url)
 made = {
     "model": apps.make_model_app(url),
+    "model, engine": apps.make_model_engine_app(url),
     "core": apps.make_core_app(url),
     "engine": apps.make_engine_app(url),
     "idiomatic": apps.make_idiomatic_app(url),
@@ -53,7 +57,10 @@ def headers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str
     return {name: dict(pairs) for name, pairs in answers.items()}
 
 
-@pytest.mark.parametrize("view", ["core", "engine", "idiomatic", "constant", "dict"])
+VIEWS = ["core", "engine", "idiomatic", "constant", "dict", "model, engine"]
+
+
+@pytest.mark.parametrize("view", VIEWS)
 def test_every_view_sends_the_same_metadata(headers: dict[str, dict[str, str]], view: str) -> None:
     """The views that are compared send the same metadata headers, to the letter."""
     prefix = ImageMetaSchema.prefix
@@ -77,13 +84,29 @@ def test_a_ratio_is_taken_in_each_round() -> None:
     assert run(SPREAD) == [1.5, 2.0, 2.5]
 
 
+FAR = """
+import json
+from pathlib import Path
+import far
+results = json.loads(Path("results.json").read_text("utf-8"))
+print(json.dumps([far.render(results), Path("far.md").read_text("utf-8")]))
+"""
+
+
+@pytest.mark.slow
+def test_the_tables_of_how_far_it_goes_are_of_the_last_run() -> None:
+    """The page's tables are computed from the figures that are kept."""
+    computed, kept = run(FAR)  # type: ignore[misc]
+    assert computed == kept
+
+
 @pytest.mark.slow
 def test_a_quick_run_prints_a_line_for_each_comparison() -> None:
     """All of the benchmarks run, and a quick run leaves the figures that are kept as they are."""
-    kept = [BENCHMARKS / name for name in ("results.json", "table.md", "chart.svg")]
+    kept = [BENCHMARKS / name for name in KEPT]
     before = [path.read_bytes() for path in kept]
     command = [sys.executable, "run.py", "--quick"]
     table = subprocess.run(command, cwd=BENCHMARKS, stdout=subprocess.PIPE, check=True, text=True)
     rows = table.stdout.split("\n\n")[0].splitlines()[1:]
-    assert {row.split()[0] for row in rows} == {"P1", "P2", "P3", "P4", "P5", "P6", "P7"}
+    assert {row.split()[0] for row in rows} == set(EVERYTHING)
     assert [path.read_bytes() for path in kept] == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from flask_imagemeta import (
     ImageMetaSchema,
 )
 from flask_imagemeta.config import read_config
+from flask_imagemeta.hooks import Hooks
 
 from .apps import EXAMPLE, PATH, make_app, make_client
 
@@ -54,7 +56,7 @@ KEYS: dict[str, tuple[Any, list[Any], list[Any], str]] = {
         "a whole number of seconds, 0 or more",
     ),
 }
-HOOK_KEYS = ["LOOKUP", "IDENTITY", "STORED_SIZE", "SHOW_PROPERTY"]
+HOOK_KEYS = [name.upper() for name in Hooks._fields]
 BAD_IMPORTS = [
     "",
     ":x",
@@ -115,6 +117,14 @@ def test_bad_import(key: str, value: object) -> None:
     )
 
 
+def test_import_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An import string without a module fails alike where a folder has the name after the colon."""
+    (tmp_path / "folder").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigurationError, match="must be the import string of a callable"):
+        make_app(ImageMeta(), IMAGEMETA_LOOKUP=":folder")
+
+
 def test_bad_import_says_why() -> None:
     """The reason why an import failed is in the message and is the error's cause."""
     with pytest.raises(ConfigurationError, match="No module named 'nowhere'") as caught:
@@ -130,8 +140,8 @@ def test_bad_import_says_why() -> None:
         ("IMAGEMETA_MAX_HEADERS_BYTES", "IMAGEMETA_MAX_HEADER_BYTES"),
     ],
 )
-def test_a_slip_in_a_key(key: str, meant: str) -> None:
-    """A key that is one of ours but for a slip fails at init_app with the one that was meant."""
+def test_a_misspelled_key(key: str, meant: str) -> None:
+    """A misspelled key fails at init_app with the one that was meant."""
     with pytest.raises(ConfigurationError, match=f"{key} is 'a', but must be spelt {meant}"):
         make_app(ImageMeta(), **{key: "a"})
 
@@ -176,13 +186,21 @@ def test_url_prefix(prefix: str, path: str) -> None:
     assert client.head("/v1/images/a").status_code == 404
 
 
-@pytest.mark.parametrize("header", ["Cache-Control", "Vary"])
+@pytest.mark.parametrize(
+    ("header", "configured", "sent"),
+    [
+        ("Cache-Control", "public, max-age=300", "public, max-age=300"),
+        ("Vary", "X-Token", "X-Token, X-Image-Meta-Size"),
+        ("Vary", "X-Token, x-image-meta-size", "X-Token, x-image-meta-size"),
+        ("Vary", "*", "*"),
+    ],
+)
 @pytest.mark.parametrize("image", [EXAMPLE, None])
-def test_caching_headers(header: str, image: Any) -> None:
-    """Cache-Control and Vary are sent as configured, on errors too."""
+def test_caching_headers(header: str, configured: str, sent: str, image: Any) -> None:
+    """Cache-Control is sent as configured, Vary with the size that a request may name."""
     key = f"IMAGEMETA_{header.upper().replace('-', '_')}"
-    response = make_client(image, config={key: "no-store"}).head(PATH)
-    assert response.headers.getlist(header) == ["no-store"]
+    response = make_client(image, config={key: configured}).head(PATH)
+    assert response.headers.getlist(header) == [sent]
 
 
 def test_app_argument() -> None:
@@ -212,6 +230,6 @@ def test_schema(schema: Any) -> None:
 
 @pytest.mark.parametrize("schema", ["schema", object(), dict, HeaderSchema.Meta])
 def test_bad_schema(schema: Any) -> None:
-    """What is no HeaderSchema is refused."""
+    """Anything that is not a HeaderSchema is refused."""
     with pytest.raises(TypeError, match="must be a HeaderSchema"):
         ImageMeta(schema=schema)

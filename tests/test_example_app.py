@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from example_app import Image, create_app, db
 from example_app.seed import EXAMPLE_ID, FIRMWARE, IMAGES, TOKENS
-
-from .stores.databases import DATA
-from .stores.glance_server import running_glance
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -22,13 +18,10 @@ PRIVATE, SHARED, OTHERS, DELETED = (
     for start in ("payroll", "build agent", "nightly", "retired")
 )
 
-GLANCES = "ed4d9afa-f3f5-413b-bc43-690d5368e933"  # a public image of the recorded Glance
-MEMORY = {"SQLALCHEMY_DATABASE_URI": "sqlite://"}
-
 
 @pytest.fixture
-def app(tmp_path: Path) -> Flask:
-    return create_app({"SQLALCHEMY_DATABASE_URI": f"sqlite:///{tmp_path}/images.sqlite"})
+def client(demo_app: Flask) -> FlaskClient:
+    return demo_app.test_client()
 
 
 @pytest.mark.parametrize(
@@ -78,13 +71,13 @@ def test_mounts_do_not_mix(client: FlaskClient) -> None:
     assert client.head(f"/firmware/v1/images/{EXAMPLE_ID}").status_code == 404
 
 
-def test_a_second_start_keeps_what_was_added(app: Flask) -> None:
+def test_a_second_start_keeps_what_was_added(demo_app: Flask) -> None:
     """The database is filled once; what a user adds or changes stays."""
-    with app.app_context():
+    with demo_app.app_context():
         db.session.add(Image(id="mine", name="mine"))
         db.session.execute(db.delete(Image).where(Image.id == EXAMPLE_ID))
         db.session.commit()
-    again = create_app({"SQLALCHEMY_DATABASE_URI": app.config["SQLALCHEMY_DATABASE_URI"]})
+    again = create_app({"SQLALCHEMY_DATABASE_URI": demo_app.config["SQLALCHEMY_DATABASE_URI"]})
     assert again.test_client().head("/v1/images/mine").status_code == 200
     assert again.test_client().head(f"/v1/images/{EXAMPLE_ID}").status_code == 404
 
@@ -97,21 +90,3 @@ def test_every_kind_of_image_is_seeded() -> None:
     assert any(image.get("properties") for image in IMAGES)
     assert any(not image["name"].isascii() for image in IMAGES)
     assert any(identity.is_admin for identity in TOKENS.values())
-
-
-def test_one_key_puts_a_glance_database_at_v1() -> None:
-    """GLANCE_DATABASE_URL is all it takes: its images are there, the model's are not."""
-    app = create_app({**MEMORY, "GLANCE_DATABASE_URL": f"sqlite:///{DATA}/glance-2026.1.sqlite"})
-    client = app.test_client()
-    assert client.head(f"/v1/images/{GLANCES}").headers["X-Image-Meta-Name"] == "public by admin"
-    assert client.head(f"/v1/images/{EXAMPLE_ID}").status_code == 404
-    assert client.get("/").status_code == 200
-
-
-def test_one_key_puts_a_glance_api_at_v1() -> None:
-    """GLANCE_URL is all it takes: what the API answers goes out."""
-    with running_glance() as glance:
-        client = create_app({**MEMORY, "GLANCE_URL": glance.url}).test_client()
-        answer = client.head(f"/v1/images/{GLANCES}", headers={"X-Auth-Token": "their own"})
-    assert answer.headers["X-Image-Meta-Name"] == "public by admin"
-    assert glance.requests[0][1]["X-Auth-Token"] == "their own"

@@ -9,23 +9,15 @@ from pathlib import Path
 import pytest
 
 import example_app
-from example_app import create_app, db
+from example_app import db
 from example_app.seed import EXAMPLE_ID, FIRMWARE, IMAGES, TOKENS
 
 STATIC = Path(example_app.__file__).parent / "static"
 
 
 @pytest.fixture
-def app(tmp_path):
-    app = create_app({"SQLALCHEMY_DATABASE_URI": f"sqlite:///{tmp_path / 'images.sqlite'}"})
-    yield app
-    with app.app_context():
-        db.engine.dispose()
-
-
-@pytest.fixture
-def client(app):
-    return app.test_client()
+def client(demo_app):
+    return demo_app.test_client()
 
 
 def test_lists_every_image(client):
@@ -57,9 +49,9 @@ def test_below_a_path(client):
     assert 'data-url="/images-demo/v1/images/"' in text
 
 
-def test_escapes_what_the_store_holds(app, client):
+def test_escapes_what_the_store_holds(demo_app, client):
     """Markup in an image's name is shown as text."""
-    with app.app_context():
+    with demo_app.app_context():
         db.session.get(example_app.Image, EXAMPLE_ID).name = "<script>alert(1)</script>"
         db.session.commit()
     text = client.get("/").text

@@ -6,6 +6,8 @@ from collections import UserDict
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
+from time import process_time
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -47,7 +49,7 @@ def load(field: str, value: str) -> Any:
     ],
 )
 def test_text_is_sent(value: object, header: str | None) -> None:
-    """Text is sent as it is, the empty text as an empty value, None not at all."""
+    """Text is sent unchanged, the empty text as an empty value; None is omitted."""
     assert dump("name", value) == header
 
 
@@ -60,22 +62,51 @@ def test_text_refuses(value: object) -> None:
 
 @pytest.mark.parametrize(
     ("value", "header"),
-    [(0, "0"), (4979632, "4979632"), ("007", "7"), (5.0, "5"), (Decimal(7), "7"), (None, None)],
+    [
+        (0, "0"),
+        (4979632, "4979632"),
+        ("007", "7"),
+        (" 7\t", "7"),
+        (5.0, "5"),
+        (Decimal(7), "7"),
+        (Fraction(14, 2), "7"),
+        (-5, "-5"),
+        ("-5", "-5"),
+        ("-0", "0"),
+        (Decimal("-5.0"), "-5"),
+        (10**4299, "1" + "0" * 4299),
+        (None, None),
+    ],
 )
 def test_number_is_sent(value: object, header: str | None) -> None:
-    """A whole number is sent in bare decimal, None not at all."""
+    """A whole number, even a negative one, is sent in bare decimal; None is omitted."""
     assert dump("size", value) == header
 
 
 @pytest.mark.parametrize(
     "value",
-    ["abc", "", -1, 1.5, True, float("nan"), float("inf"), [1], b"5", "-1", 10**5000],
-    ids=lambda value: type(value).__name__,  # the last one is too long for a text
+    [
+        *("abc", "", "-", "--1", "- 1", "+1", "1e3", "1_0", "٣", "9" * 4301, b"5", [1], 5j),
+        *(True, 1.5, 10**4300, -(10**4300), 10**5000, UUID(int=5)),
+        *map(float, ("nan", "inf", "-inf")),
+        *map(Decimal, ("1.5", "nan", "snan", "inf")),
+        *map(Decimal, ("1e400", "1e131071", "-1e131071", "1e1000000", "1e-1000000")),
+        *(Fraction(1, 3), Fraction(10**5000), Fraction(1, 10**5000)),
+    ],
+    ids=lambda value: type(value).__name__,  # some are too long for a text
 )
 def test_number_refuses(value: object) -> None:
-    """What is no whole number, zero or more, is refused with the field's name."""
+    """All but whole numbers of at most 4,300 digits are refused at once, with the field's name."""
+    begin = process_time()
     with pytest.raises(InvalidImage, match=r"^size = "):
         dump("size", value)
+    assert process_time() - begin < 0.1
+
+
+@pytest.mark.parametrize("field", ["size", "virtual_size", "min_disk", "min_ram"])
+def test_negative_number_comes_back(field: str) -> None:
+    """A negative number is loaded as it was sent."""
+    assert load(field, dump(field, -5) or "") == -5
 
 
 @pytest.mark.parametrize("field", ["min_disk", "min_ram"])
@@ -90,9 +121,9 @@ def test_number_is_loaded() -> None:
     assert load("size", " 0042 ") == 42
 
 
-@pytest.mark.parametrize("value", ["abc", "", "-1", "1.0", "9" * 5000])
+@pytest.mark.parametrize("value", ["abc", "", "-", "1.0", "9" * 5000, "0" * 100_000 + "x"])
 def test_number_load_refuses(value: str) -> None:
-    """A header that is no whole number is a ValidationError under the header's name."""
+    """A header that is not a whole number is a ValidationError under the header's name."""
     with pytest.raises(ValidationError) as caught:
         load("size", value)
     assert caught.value.messages == {"X-Image-Meta-Size": ["Not a valid integer."]}
@@ -172,7 +203,7 @@ def test_public_flag(image: dict[str, object], header: str) -> None:
     ],
 )
 def test_timestamp_is_sent(value: object, header: str | None) -> None:
-    """A time is sent in UTC with six digits of a second and no zone letter, None not at all."""
+    """A time is sent in UTC with six digits of a second and no zone letter; None is omitted."""
     assert dump("updated_at", value) == header
 
 
@@ -183,6 +214,8 @@ def test_timestamp_is_sent(value: object, header: str | None) -> None:
         1452050540,
         "yesterday",
         "",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
         datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=2))),
     ],
 )
@@ -190,6 +223,14 @@ def test_timestamp_refuses(value: object) -> None:
     """What names no time that UTC has is refused with the field's name."""
     with pytest.raises(InvalidImage, match=r"^updated_at = "):
         dump("updated_at", value)
+
+
+@pytest.mark.parametrize("value", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "x"])
+def test_timestamp_load_refuses(value: str) -> None:
+    """A header with a time that UTC does not have is a ValidationError."""
+    with pytest.raises(ValidationError) as caught:
+        load("updated_at", value)
+    assert caught.value.messages == {"X-Image-Meta-Updated_at": ["Not a valid datetime."]}
 
 
 @pytest.mark.parametrize(
@@ -237,7 +278,7 @@ def test_properties_are_any_mapping(make: Any) -> None:
 
 @pytest.mark.parametrize("value", [["a"], "a=b", 1])
 def test_properties_refuse(value: object) -> None:
-    """Properties that are no mapping are refused."""
+    """Properties that are not a mapping are refused."""
     with pytest.raises(InvalidImage, match=r"^properties = .*not a mapping"):
         properties(value)
 
@@ -250,7 +291,7 @@ def test_property_refuses() -> None:
 
 
 def test_property_names_are_any_single_value() -> None:
-    """A name that is no string counts as its text."""
+    """A name that is not a string counts as its text."""
     assert properties({1: "one", Visibility.PUBLIC: "two"}) == {"1": "one", "Public": "two"}
 
 

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.core
 
 REQUEST_ID = "X-Openstack-Request-Id"
 REQUEST_ID_FORM = r"req-[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+VARY = "X-Auth-Token, Authorization, Cookie, X-Image-Meta-Size"
 UPDATED = "Thu, 25 Feb 2016 03:02:05 GMT"
 BEFORE = "Thu, 25 Feb 2016 03:02:04 GMT"
 
@@ -124,14 +125,17 @@ def test_request_id_is_fresh(client: FlaskClient) -> None:
     ],
 )
 def test_every_answer(status: int, request_kwargs: dict[str, Any], hooks: dict[str, Any]) -> None:
-    """Every answer of ours has one request id and the caching headers, errors too."""
+    """Every answer of ours has one request id, a Vary, and caching that fits its status."""
     config = {"PROPAGATE_EXCEPTIONS": False}
     client = make_client(EXAMPLE, config=config, **hooks)
     response = client.open(**{"path": PATH, "method": "HEAD", **request_kwargs})
     assert response.status_code == status
     assert re.fullmatch(REQUEST_ID_FORM, ",".join(response.headers.getlist(REQUEST_ID)))
-    assert response.headers.getlist("Cache-Control") == ["private, no-cache"]
-    assert response.headers.getlist("Vary") == ["X-Auth-Token, Authorization, Cookie"]
+    method = request_kwargs.get("method", "HEAD")
+    control = "private, no-cache" if status in (200, 304, 404) and method == "HEAD" else "no-store"
+    assert response.headers.getlist("Cache-Control") == [control]
+    assert response.headers.getlist("Vary") == [VARY]
+    assert response.data == b""
 
 
 def test_answers_of_others_are_left_alone() -> None:
@@ -154,7 +158,7 @@ def test_answers_of_others_are_left_alone() -> None:
 
 @pytest.mark.parametrize("size", ["x", "", "-1", "1.5", "1e3", "0x10", "1_000", "+1", "1, 1", "²"])
 def test_400_for_a_size_that_is_no_number(client: FlaskClient, size: str) -> None:
-    """A request's size that is no whole number of bytes is a 400 without metadata."""
+    """A request's size that is not a whole number of bytes is a 400 without metadata."""
     response = client.head(PATH, environ_overrides={"HTTP_X_IMAGE_META_SIZE": size})
     assert response.status_code == 400
     assert response.data == b""
@@ -232,7 +236,7 @@ def test_404_is_indistinguishable() -> None:
     clients = [make_client(None), make_client(private), make_client({**EXAMPLE, "deleted": True})]
     answers = [client.head(PATH) for client in clients]
     answers.append(make_client(EXAMPLE).head("/v1/images/a%0Ab"))
-    assert {response.status for response in answers} == {"404 NOT FOUND"}
+    assert {response.status_code for response in answers} == {404}
     assert {response.data for response in answers} == {b""}
     first, *others = [without_request_id(response) for response in answers]
     assert all(other == first for other in others)
@@ -304,8 +308,27 @@ def test_control_characters_do_not_split_the_response() -> None:
     response = make_client(image).head(PATH)
     assert response.headers["X-Image-Meta-Name"] == "a  X-Evil: 1"
     name = "X-Image-Meta-Property-B%0D%0Ax-Evil%3A%201"
-    assert response.headers[name] == "c  X-Evil: 1 "
+    assert response.headers[name] == "c  X-Evil: 1"
     assert "X-Evil" not in response.headers
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "-"])
+def test_time_in_a_field_of_another_kind(time: str) -> None:
+    """If a schema's updated_at is text, any is sent; without a time in UTC no answer is dated."""
+    schema = type("Schema", (ImageMetaSchema,), {"updated_at": fields.String()})
+    response = make_client({"id": "a", "updated_at": time}, schema=schema).head(PATH)
+    assert response.headers["X-Image-Meta-Updated_at"] == time
+    assert "Last-Modified" not in response.headers
+
+
+@pytest.mark.parametrize("value", ["name\n", " name", "\x00name\t", "name\x85"])
+def test_no_value_has_white_space_at_an_end(value: str) -> None:
+    """No value begins or ends with white space, which ends a stream of HTTP/2."""
+    image = {"name": value, "properties": {"a": value}}
+    response = make_client(image).head(PATH)
+    assert response.headers["X-Image-Meta-Name"] == "name"
+    assert response.headers["X-Image-Meta-Property-A"] == "name"
+    assert all(value == value.strip(" \t") for value in response.headers.values())
 
 
 def test_line_break_of_a_schemas_hook() -> None:
@@ -446,7 +469,7 @@ def test_last_modified_of_an_image_without_time() -> None:
     ids=["zone", "another form"],
 )
 def test_last_modified_of_another_field(field: Any, expected: str | None) -> None:
-    """A schema's own updated_at counts in the zone that it names, or not at all."""
+    """A schema's own updated_at counts in the zone that it names, or is ignored."""
     schema = ImageMetaSchema.from_dict({"updated_at": field})
     zone = timezone(timedelta(hours=2))
     image = {**EXAMPLE, "updated_at": datetime(2016, 2, 25, 5, 2, 4, tzinfo=zone)}
@@ -515,6 +538,23 @@ def test_304_has_validators_and_no_metadata(client: FlaskClient) -> None:
     assert response.headers["ETag"] == etag
     assert metadata(response) == {}
     assert "Content-Length" not in response.headers
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_304_has_no_last_modified(is_changed: bool) -> None:
+    """A 304 has no Last-Modified, whether or not the host has added a header to it."""
+    app = make_app(ImageMeta(lookup=lambda image_id: EXAMPLE))
+
+    @app.after_request
+    def add(response: Response) -> Response:
+        if is_changed:
+            response.headers["X-Host"] = "a"
+        return response
+
+    assert "Last-Modified" in app.test_client().head(PATH).headers
+    response = app.test_client().head(PATH, headers={"If-None-Match": "*"})
+    assert response.status_code == 304
+    assert "Last-Modified" not in response.headers
 
 
 def test_412_has_no_metadata(client: FlaskClient) -> None:

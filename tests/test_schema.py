@@ -6,13 +6,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from marshmallow import ValidationError, fields, missing
+from marshmallow import ValidationError, fields, missing, post_dump, post_load, pre_dump
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import Forbidden
 
 from flask_imagemeta import HeaderSchema, ImageMetaSchema, InvalidImage, StoreUnavailable
 from flask_imagemeta.fields import Properties, Text
-from flask_imagemeta.schema import OMITTED
+from flask_imagemeta.schema import OMITTED, has_own_code
 
 from .apps import EXAMPLE, EXAMPLE_HEADERS
 
@@ -148,7 +148,7 @@ def test_field_with_its_own_header() -> None:
 
 @pytest.mark.parametrize("header", ["X Size", "X-Größe", "", "X:Size"])
 def test_field_with_an_impossible_header(header: str) -> None:
-    """A data_key that is no token is refused when the schema is made."""
+    """A data_key that is not a token is refused when the schema is made."""
 
     class Schema(HeaderSchema):
         size = fields.Integer(data_key=header)
@@ -169,7 +169,7 @@ def test_fields_of_marshmallow() -> None:
     assert headers == {
         "X-Image-Meta-Count": "3",
         "X-Image-Meta-Tags": '["a","b"]',
-        "X-Image-Meta-Note": "\xc3\xa9 ",
+        "X-Image-Meta-Note": "\xc3\xa9",
     }
 
 
@@ -281,10 +281,158 @@ def test_lost_properties_are_counted() -> None:
 
 
 def test_many() -> None:
-    """Several images are dumped to several mappings."""
-    assert ImageMetaSchema(only=["id"]).dump([{"id": "a"}, {"id": "b"}], many=True) == [
-        {"X-Image-Meta-Id": "a"},
-        {"X-Image-Meta-Id": "b"},
+    """Several images are dumped to several mappings, and loaded from them."""
+    schema = ImageMetaSchema(only=["id"])
+    headers = [{"X-Image-Meta-Id": "a"}, {"X-Image-Meta-Id": "b"}]
+    assert schema.dump([{"id": "a"}, {"id": "b"}], many=True) == headers
+    assert schema.load(headers, many=True) == [{"id": "a"}, {"id": "b"}]
+
+
+def test_dump_hooks() -> None:
+    """A pre_dump hook gets the image, a post_dump hook the headers, one for each property."""
+    seen: list[object] = []
+
+    class Schema(ImageMetaSchema):
+        @pre_dump
+        def unwrap(self, data: Any, **kwargs: Any) -> Any:
+            return data["image"]
+
+        @post_dump
+        def shout(self, headers: dict[str, str], **kwargs: Any) -> dict[str, str]:
+            seen.append({header: type(value) for header, value in headers.items()})
+            return {header: value.upper() for header, value in headers.items()}
+
+    image = {"id": "a", "name": "é", "properties": {"os": "b"}}
+    headers = Schema(only=["id", "name", "properties"]).dump({"image": image})
+    assert headers == {
+        "X-Image-Meta-Id": "A",
+        "X-Image-Meta-Name": "é".encode().decode("latin-1").upper(),
+        "X-Image-Meta-Property-Os": "B",
+    }
+    assert seen == [dict.fromkeys(headers, str)]
+
+
+def test_load_hooks() -> None:
+    """A post_load hook gets the typed values, and makes of them what it likes."""
+
+    class Schema(HeaderSchema):
+        size = fields.Integer()
+
+        @post_load
+        def double(self, data: dict[str, Any], **kwargs: Any) -> int:
+            return 2 * int(data["size"])
+
+    assert Schema().load({"X-Image-Meta-Size": "4"}) == 8
+
+
+def test_a_field_is_told_its_own_name() -> None:
+    """A field of the host's gets its name and the image, whatever attribute it reads."""
+
+    class Echo(fields.Field):
+        def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str:
+            return f"{attr} = {value} of {obj['id']}"
+
+    class OwnText(Text):
+        def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str:
+            return f"{attr} = {value} of {obj['id']}"
+
+    class Schema(HeaderSchema):
+        foreign = Echo(attribute="x", dump_only=True)
+        own = OwnText(attribute="x")
+
+    assert Schema().dump({"id": "a", "x": 1}) == {
+        "X-Image-Meta-Foreign": "foreign = 1 of a",
+        "X-Image-Meta-Own": "own = 1 of a",
+    }
+
+
+def test_fields_that_read_no_attribute() -> None:
+    """A field that makes its value from the whole image is sent as any other."""
+
+    class Schema(HeaderSchema):
+        label = fields.Function(lambda image: f"{image['id']}!")
+        count = fields.Method("get_count")
+
+        def get_count(self, image: Any) -> int:
+            return len(image)
+
+    assert Schema().dump({"id": "a"}) == {"X-Image-Meta-Label": "a!", "X-Image-Meta-Count": "1"}
+
+
+def test_a_field_with_its_own_get_value() -> None:
+    """A field that overrides get_value, as marshmallow documents it, reads what it likes."""
+
+    class Reading:
+        def get_value(self, obj: Any, attr: str, **kwargs: Any) -> Any:
+            return obj["nested"][attr]
+
+    own = type("Own", (Reading, Text), {})
+    foreign = type("Foreign", (Reading, fields.String), {})
+    schema = type("Schema", (HeaderSchema,), {"a": own(), "b": foreign()})()
+    headers = schema.dump({"nested": {"a": "1", "b": "2"}})
+    assert headers == {"X-Image-Meta-A": "1", "X-Image-Meta-B": "2"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        (fields.Integer(), "many"),
+        (fields.DateTime(), "yesterday"),
+        (fields.Raw(), object()),
+        (fields.Function(lambda image: image["none"]), None),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_foreign_field_that_fails_is_named(field: Any, value: object) -> None:
+    """What a field of marshmallow's cannot serialize is an InvalidImage that names it."""
+    schema = type("Schema", (HeaderSchema,), {"release": field})()
+    with pytest.raises(InvalidImage) as caught:
+        schema.dump({"release": value})
+    assert (caught.value.field, caught.value.value) == ("release", value)
+
+
+@pytest.mark.parametrize("name", ["properties", "vendor", "name"])
+def test_attribute_error_of_a_property(name: str) -> None:
+    """A property of the image's class that raises AttributeError is an error, not absent."""
+
+    def fail(self: object) -> None:
+        raise AttributeError("no such column")
+
+    class Schema(ImageMetaSchema):
+        vendor = Text(attribute="vendor.name")
+
+    image = type("Image", (), {name: property(fail)})()
+    with pytest.raises(InvalidImage, match="no such column") as caught:
+        Schema().dump(image)
+    assert caught.value.field == name
+
+
+def test_dotted_attribute_fails_closed() -> None:
+    """A dotted attribute is absent where a step of it is, and an error where reading fails."""
+
+    class Vendor:
+        @property
+        def name(self) -> str:
+            raise AttributeError("no such column")
+
+    class Schema(HeaderSchema):
+        vendor = Text(attribute="vendor.name")
+
+    for image in ({}, {"vendor": None}, {"vendor": {}}, SimpleNamespace(vendor=SimpleNamespace())):
+        assert Schema().dump(image) == {}
+    with pytest.raises(InvalidImage, match=r"^vendor = None: no such column"):
+        Schema().dump({"vendor": Vendor()})
+
+
+def test_lines() -> None:
+    """The lines are those of a dump in its order, as the image has them, with those that lose."""
+    image = {"name": "a\nb", "size": 7, "properties": {"Os": "1", "os": "é\n"}}
+    schema = ImageMetaSchema(only=["name", "size", "properties"])
+    assert list(map(tuple, schema.lines(image))) == [
+        ("name", None, "X-Image-Meta-Name", "a\nb"),
+        ("size", None, "X-Image-Meta-Size", "7"),
+        ("properties", "os", "X-Image-Meta-Property-Os", "é\n"),
+        ("properties", "Os", "X-Image-Meta-Property-Os", "1"),
     ]
 
 
@@ -306,7 +454,7 @@ def test_field_that_fails_is_named(field: str) -> None:
 @pytest.mark.parametrize("answer", [StoreUnavailable("down"), Forbidden()])
 @pytest.mark.parametrize("field", ["name", "visibility", "properties"])
 def test_answers_of_lazy_fields_pass(field: str, answer: Exception) -> None:
-    """What a lazy field raises as an answer is no fault of the image."""
+    """What a lazy field raises as an answer is not a fault of the image."""
 
     class Image:
         def __getattr__(self, name: str) -> Any:
@@ -329,3 +477,49 @@ def test_field_of() -> None:
     """The schema tells which field a header carries, the header itself where none does."""
     assert ImageMetaSchema().field_of("X-Image-Meta-Min_disk") == "min_disk"
     assert ImageMetaSchema().field_of("Etag") == "Etag"
+
+
+class Mixin:
+    firmware_revision = Text()
+
+
+class MixedSchema(ImageMetaSchema, Mixin):
+    """Adds a field, and sets options."""
+
+    prefix = "X-Mixed-"
+    revision: Text = Text()
+
+    class Meta(ImageMetaSchema.Meta):
+        exclude = ("checksum",)
+
+
+class MixinWithCode:
+    @post_dump
+    def leave(self, headers: dict[str, str], **kwargs: Any) -> dict[str, str]:
+        return headers
+
+
+class InitSchema(ImageMetaSchema):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+
+@pytest.mark.parametrize("schema", [HeaderSchema, ImageMetaSchema, FirmwareSchema, MixedSchema])
+def test_a_schema_without_code_of_its_own(schema: type[HeaderSchema]) -> None:
+    """Fields, a prefix and options are no code, in the class itself or in a mixin."""
+    assert not has_own_code(schema())
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        InitSchema,
+        type("HookSchema", (MixinWithCode, ImageMetaSchema), {}),
+        type("LateHookSchema", (ImageMetaSchema, MixinWithCode), {}),
+        type("LaterSchema", (InitSchema,), {}),
+        type("DictSchema", (HeaderSchema,), {"dict_class": dict}),
+    ],
+)
+def test_a_schema_with_code_of_its_own(schema: type[HeaderSchema]) -> None:
+    """Whatever else a class has may change what is sent, wherever it inherits it from."""
+    assert has_own_code(schema())

@@ -67,10 +67,16 @@ def lookup(image_id: str) -> Any:
 def test_signal(
     sent: list[Any], image_id: str, headers: dict[str, str], name: str, identity: Identity | None
 ) -> None:
-    """Each outcome sends its one signal, from the application, with image_id and identity."""
+    """Each outcome sends its one signal, with image_id, identity and request_id."""
     app = make_app(ImageMeta(lookup=lookup, identity=lambda: identity))
-    app.test_client().head(f"/v1/images/{image_id}", headers=headers)
-    assert sent == [(name, app, {"image_id": image_id, "identity": identity})]
+    response = app.test_client().head(f"/v1/images/{image_id}", headers=headers)
+    [(sent_name, sender, data)] = sent
+    assert (sent_name, sender) == (name, app)
+    assert data == {
+        "image_id": image_id,
+        "identity": identity,
+        "request_id": response.headers["X-Openstack-Request-Id"],
+    }
     assert sent[0][1] is app
 
 
@@ -98,4 +104,4 @@ def test_store_down_before_the_identity(sent: list[Any]) -> None:
 
     app = make_app(ImageMeta(lookup=lookup, identity=identity))
     assert app.test_client().head(PATH).status_code == 503
-    assert sent == [("store-unavailable", app, {"image_id": EXAMPLE["id"], "identity": None})]
+    assert [(name, data["identity"]) for name, _, data in sent] == [("store-unavailable", None)]

@@ -40,7 +40,7 @@ class Level(IntEnum):
     ],
 )
 def test_as_name(text: str, name: str) -> None:
-    """Pieces are capitalized, the rest lower-cased, what is no token character percent-encoded."""
+    """Pieces are capitalized, the rest lower-cased, all but token characters percent-encoded."""
     assert wire.as_name(text) == name
 
 
@@ -79,6 +79,20 @@ def test_is_no_value(value: str) -> None:
     assert not wire.is_value(value)
 
 
+@pytest.mark.parametrize("value", ["", "a", "a b", "a\tb", "\xe9"])
+def test_safe_headers(value: str) -> None:
+    """Text in WSGI's form and an empty value are safe to send."""
+    assert wire.are_safe_headers({"A": "b", "X-Note": value})
+
+
+@pytest.mark.parametrize(
+    "value", [" a", "a ", "\ta", "a\t", " ", "a\nb", "\x7f", "\u0100", 5, None]
+)
+def test_unsafe_headers(value: object) -> None:
+    """White space at an end, a control character, U+0100 and up and other types are not."""
+    assert not wire.are_safe_headers({"A": "b", "X-Note": value})
+
+
 @pytest.mark.parametrize("code", [*range(0x09), *range(0x0A, 0x20), *range(0x7F, 0xA0)])
 def test_control_characters_become_spaces(code: int) -> None:
     """Every control character but tab leaves as a space, C1's too."""
@@ -90,7 +104,11 @@ def test_control_characters_become_spaces(code: int) -> None:
     [
         ("plain", "plain"),
         ("", ""),
-        (" not trimmed ", " not trimmed "),
+        (" trimmed\t", "trimmed"),
+        ("trimmed\r\n", "trimmed"),
+        ("\x85 trimmed \x00", "trimmed"),
+        (" \n\t", ""),
+        ("\xa0é\u3000", "\xc2\xa0\xc3\xa9\xe3\x80\x80"),
         ("a\tb", "a\tb"),
         ("é", "\xc3\xa9"),
         ("€", "\xe2\x82\xac"),
@@ -100,7 +118,7 @@ def test_control_characters_become_spaces(code: int) -> None:
     ],
 )
 def test_as_value(text: str, value: str) -> None:
-    """Text goes out as its UTF-8 bytes in WSGI's form, a lone surrogate as a question mark."""
+    """Text goes out as UTF-8 in WSGI's form, without HTTP's white space at either end."""
     assert wire.as_value(text) == value
 
 

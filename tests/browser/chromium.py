@@ -5,13 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Thread
 from typing import TYPE_CHECKING
 
-from flask import Flask
-from werkzeug.serving import make_server
-
 from example_app import create_app, db
+
+from ..local_server import serve_origin
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +21,7 @@ QUIET = ["--disable-background-networking", "--disable-component-update", "--dis
 
 
 def find_chromium() -> str | None:
-    """Return the path of the system's own Chromium, None where there is none."""
+    """Return the path of the system's own Chromium, None if there is none."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return next((path for name in names if (path := shutil.which(name))), None)
 
@@ -38,24 +36,10 @@ def launch(playwright: Playwright, path: str) -> Browser:
 
 
 @contextmanager
-def serve(app: Flask) -> Iterator[str]:
-    """Serve an application on a free port of this machine; yield its origin."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@contextmanager
 def serve_example(folder: Path) -> Iterator[str]:
-    """Serve the example app with its data in a database of its own."""
+    """Serve the example app with its data in its own database."""
     app = create_app({"SQLALCHEMY_DATABASE_URI": f"sqlite:///{folder / 'images.sqlite'}"})
-    with serve(app) as origin:
+    with serve_origin(app) as origin:
         yield origin
     with app.app_context():
         db.engine.dispose()

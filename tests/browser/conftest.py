@@ -57,7 +57,5 @@ def page(context: BrowserContext, origin: str) -> Page:
     page = context.new_page()
     page.goto(origin)
     page.locator("#http dt").first.wait_for()
-    page.wait_for_function(
-        "[...document.querySelectorAll('td.answer')].every((td) => td.innerText)"
-    )
+    page.locator("td.answer strong").last.wait_for()
     return page

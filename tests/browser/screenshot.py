@@ -24,7 +24,7 @@ def main(path: str) -> None:
         sync_playwright() as playwright,
         launch(playwright, chromium) as browser,
     ):
-        page = browser.new_page(viewport={"width": 1280, "height": 1180}, color_scheme="light")
+        page = browser.new_page(viewport={"width": 1280, "height": 920}, color_scheme="light")
         page.goto(origin)
         page.get_by_role("radio", name="other").check()
         page.get_by_role("button", name="Ubuntu").click()

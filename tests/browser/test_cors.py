@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from .chromium import serve
+from ..local_server import serve_origin
 
 pytestmark = pytest.mark.browser
 
@@ -25,7 +25,7 @@ def dashboard(context):
     """Return a page of another origin than the API's."""
     app = Flask("dashboard")
     app.add_url_rule("/", view_func=lambda: "<!doctype html><title>Dashboard</title>")
-    with serve(app) as origin:
+    with serve_origin(app) as origin:
         page = context.new_page()
         page.goto(origin)
         yield page
@@ -53,7 +53,7 @@ def ask(dashboard, api: str, code: str = blocks("js")):
 
 def test_headers_are_readable(dashboard):
     """With the guide's settings a page of another origin reads every image header and the ETag."""
-    with serve(run_guide(dashboard)["app"]) as api:
+    with serve_origin(run_guide(dashboard)["app"]) as api:
         assert ask(dashboard, api) == [200, "CirrOS, kleinste Größe", "cirros", True]
 
 
@@ -65,14 +65,14 @@ def test_repeat_is_304(dashboard):
       headers["If-None-Match"] = first.headers.get("ETag");
       return (await fetch(url, { method: "HEAD", headers, cache: "no-store" })).status;
     }"""
-    with serve(run_guide(dashboard)["app"]) as api:
+    with serve_origin(run_guide(dashboard)["app"]) as api:
         assert dashboard.evaluate(repeat, f"{api}/v1/images/cirros") == 304
 
 
 def test_with_cookies(dashboard):
     """With credentials, the headers that the guide lists by name are readable."""
     code = blocks("js").replace('method: "HEAD",', 'method: "HEAD", credentials: "include",')
-    with serve(run_guide(dashboard)["cookie_app"]) as api:
+    with serve_origin(run_guide(dashboard)["cookie_app"]) as api:
         assert ask(dashboard, api, code) == [200, "CirrOS, kleinste Größe", "cirros", True]
 
 
@@ -80,14 +80,14 @@ def test_wildcard_fails_with_cookies(dashboard):
     """With credentials the wildcard exposes nothing, which is why the guide lists names."""
     code = blocks("js").replace('method: "HEAD",', 'method: "HEAD", credentials: "include",')
     names = run_guide(dashboard, **{"expose_headers=exposed": 'expose_headers="*"'})
-    with serve(names["cookie_app"]) as api:
+    with serve_origin(names["cookie_app"]) as api:
         assert ask(dashboard, api, code) == [200, None, None, False]
 
 
 def test_unexposed_headers_are_missing(dashboard):
     """Without exposed headers a page gets the status and finds every image header missing."""
     names = run_guide(dashboard, **{'expose_headers="*"': "expose_headers=None"})
-    with serve(names["app"]) as api:
+    with serve_origin(names["app"]) as api:
         assert ask(dashboard, api) == [200, None, None, False]
 
 
@@ -95,7 +95,7 @@ def test_other_origins_are_refused(dashboard):
     """A page of an origin that is not listed gets no answer."""
     origin = dashboard.evaluate("location.origin")
     names = run_guide(dashboard, **{origin: "https://elsewhere.example.com"})
-    with serve(names["app"]) as api:
+    with serve_origin(names["app"]) as api:
         refused = dashboard.evaluate(
             """(url) => fetch(url, { method: "HEAD" }).then(() => false, () => true)""",
             f"{api}/v1/images/cirros",

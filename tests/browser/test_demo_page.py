@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,21 +11,34 @@ import sys
 import pytest
 from flask import Flask
 
+from example_app import create_app
 from example_app.page import Mount, make_page
 from example_app.seed import EXAMPLE_ID
 from flask_imagemeta import ImageMeta, ImageMetaSchema
 
+from ..local_server import serve_origin
 from ..needs import needs
-from .chromium import serve
+from ..stores.databases import GLANCE
 
 pytestmark = pytest.mark.browser
 
 PHONE = {"viewport": {"width": 360, "height": 740}}
 DEBIAN_ID = "1f9e3c52-7a5f-4c4e-9a53-6a0e5a2f1b01"
+PAYROLL_ID = "3c8e2f95-1d7c-4a8b-9a9f-1e5dac4b8f03"
 
 
 def choose(page, name):
     page.get_by_role("button", name=name).click()
+
+
+def ask_for(page, image_id):
+    page.get_by_label("Any image id").fill(image_id)
+    page.get_by_role("button", name="Send HEAD", exact=True).click()
+
+
+def find(page, name):
+    page.get_by_label("Find by name").fill(name)
+    page.get_by_role("button", name="Send GET").click()
 
 
 def field(page, header):
@@ -41,7 +55,7 @@ def test_first_image(page, expect):
 
 def test_choosing_sends_head(page, expect):
     """Choosing an image sends a HEAD request for it."""
-    with page.expect_response(lambda answer: answer.url.endswith(DEBIAN_ID)) as answer:
+    with page.expect_response(lambda answer: answer.url.endswith(f"/{DEBIAN_ID}")) as answer:
         choose(page, "Debian 12")
     assert answer.value.request.method == "HEAD"
     assert answer.value.status == 200
@@ -130,18 +144,67 @@ def test_firmware(page, expect):
 
 def test_any_id(page, expect):
     """An id typed in is asked for, whatever characters it has."""
-    page.get_by_label("Any image id").fill("größe/1 & 2")
-    page.get_by_role("button", name="Send HEAD").click()
+    ask_for(page, "größe/1 & 2")
     expect(page.locator("#status")).to_contain_text("404")
     expect(page.locator("#request")).to_have_text("HEAD /v1/images/gr%C3%B6%C3%9Fe%2F1%20%26%202")
 
 
 def test_server_gone(page, expect):
-    """Where no answer comes, the page says so and shows no stale headers."""
+    """Where no answer comes, the page says so and shows nothing stale."""
+    find(page, "Debian 12 generic amd64")
+    expect(page.locator("#found li")).to_have_count(1)
     page.route("**/v1/images/*", lambda route: route.abort())
+    find(page, "Debian 12 generic amd64")
+    expect(page.locator("#status")).to_contain_text("No answer")
+    expect(page.locator("#found li")).to_have_count(0)
+    expect(page.locator("#body")).to_be_empty()
     choose(page, "Debian 12")
     expect(page.locator("#status")).to_contain_text("No answer")
     expect(page.locator("dt")).to_have_count(0)
+
+
+def test_find_by_name(page, expect):
+    """A name is searched for in the API's list, and the image found is asked for by its id."""
+    with page.expect_response(lambda answer: "/detail?" in answer.url) as answer:
+        find(page, "Debian 12 generic amd64")
+    assert answer.value.request.method == "GET"
+    sent = answer.value.json()
+    expect(page.locator("#status")).to_have_text(re.compile("^200 OK A client now sends HEAD"))
+    expect(page.locator("#request")).to_have_text(
+        "GET /v1/images/detail?name=Debian+12+generic+amd64"
+    )
+    assert json.loads(page.locator("#body").inner_text()) == sent
+    expect(page.locator("#http dt", has_text="content-type")).to_have_count(1)
+    expect(page.get_by_label("X-Image-Meta-Size")).to_be_hidden()
+    page.get_by_role("button", name=f"Send HEAD for {DEBIAN_ID}").click()
+    expect(field(page, "x-image-meta-name")).to_have_text("Debian 12 generic amd64")
+    expect(page.locator("#body")).to_be_hidden()
+
+
+def test_found_for_a_caller(page, expect):
+    """A search is repeated for another caller, and finds only what that caller may list."""
+    find(page, "payroll appliance")
+    for caller, count in [("anonymous", 0), ("member", 1), ("other", 0)]:
+        page.get_by_role("radio", name=caller).check()
+        expect(page.locator("#found li")).to_have_count(count)
+        expect(page.locator("#status")).to_contain_text("client" if count else "No image")
+
+
+def test_find_at_another_mount(page, expect):
+    """Each mount has lists of its own."""
+    page.locator("#find-mount").select_option("firmware")
+    find(page, "Router R2")
+    expect(page.locator("#request")).to_have_text("GET /firmware/v1/images/detail?name=Router+R2")
+    expect(page.locator("#body")).to_contain_text('"release": "2.4.1"')
+
+
+def test_several_images_of_one_name(page, expect):
+    """Several images are all shown, with what a client says about them."""
+    twins = json.dumps({"images": [{"id": "a", "name": "twin"}, {"id": "b", "name": "twin"}]})
+    page.route("**/detail?*", lambda route: route.fulfill(body=twins))
+    find(page, "twin")
+    expect(page.locator("#found code")).to_have_text(["a", "b"])
+    expect(page.locator("#status")).to_contain_text("Several images have this name")
 
 
 @pytest.mark.parametrize(
@@ -154,18 +217,37 @@ def test_copied_lines_work(page, expect):
     page.get_by_role("radio", name="member").check()
     choose(page, "payroll appliance")
     expect(page.locator("#status")).to_contain_text("200")
-    copied = {}
-    for line in ("curl", "Python"):
-        page.get_by_role("button", name=f"Copy the {line} lines").click()
-        expect(page.locator("#copied")).to_have_text(f"Copied: {line}.")
-        copied[line] = page.evaluate("navigator.clipboard.readText()")
+    curl, python = run_copied_lines(page, expect)
+    assert "X-Image-Meta-Name: payroll appliance" in curl
+    assert "'name': 'payroll appliance'" in python
 
-    curl = subprocess.run(copied["curl"], shell=True, capture_output=True, text=True, check=True)
-    assert "X-Image-Meta-Name: payroll appliance" in curl.stdout
-    python = subprocess.run(
-        [sys.executable, "-c", copied["Python"]], capture_output=True, text=True, check=True
-    )
-    assert "'name': 'payroll appliance'" in python.stdout
+    find(page, "payroll appliance")
+    expect(page.locator("#found li")).to_have_count(1)
+    curl, python = run_copied_lines(page, expect)
+    assert [image["name"] for image in json.loads(curl)["images"]] == ["payroll appliance"]
+    assert python == f"{PAYROLL_ID} payroll appliance\n"
+
+
+def run_copied_lines(page, expect) -> list[str]:
+    """Return what the curl and the Python lines print, copied and run."""
+    printed = []
+    for title, program in [("curl", ["sh", "-c"]), ("Python", [sys.executable, "-c"])]:
+        page.get_by_role("button", name=f"Copy the {title} lines").click()
+        expect(page.locator("#copied")).to_have_text(f"Copied: {title}.")
+        copied = page.evaluate("navigator.clipboard.readText()")
+        command = [*program, copied]
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
+        printed.append(result.stdout)
+    return printed
+
+
+def test_copy_without_clipboard(page, expect):
+    """Where the browser gives no clipboard, Copy selects the lines and says so."""
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(Error()); }")
+    page.get_by_role("button", name="Copy the glance lines").click()
+    expect(page.locator("#copied")).to_have_text("Selected, ready to copy: glance.")
+    selected = page.evaluate("getSelection().toString()")
+    assert selected == page.locator("#glance").inner_text()
 
 
 def test_lines_follow_the_request(page, expect):
@@ -184,6 +266,8 @@ def test_glance_line(page, expect):
     page.get_by_role("radio", name="member").check()
     expect(page.locator("#glance")).to_contain_text("--os-auth-token demo-member")
     expect(page.locator("#glance")).to_contain_text(f"image-show {EXAMPLE_ID}")
+    find(page, "payroll appliance")
+    expect(page.locator("#glance")).to_contain_text("image-show 'payroll appliance'")
 
 
 def test_by_keyboard_alone(page, expect):
@@ -207,6 +291,10 @@ def test_by_keyboard_alone(page, expect):
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("radio", name="member")).to_be_checked()
+    tab_to(page.get_by_label("Find by name"))
+    page.keyboard.type("payroll appliance")
+    page.keyboard.press("Enter")
+    expect(page.locator("#found li")).to_have_count(1)
     tab_to(page.get_by_role("button", name="payroll appliance"))
     page.keyboard.press("Enter")
     expect(page.locator("#request")).to_contain_text("X-Auth-Token: demo-member")
@@ -230,49 +318,86 @@ def test_phone_width(page, expect):
         page.get_by_role("radio", name=caller).check()
         choose(page, name)
         expect(page.locator("#details")).to_be_visible()
-        wide = page.evaluate(
-            """() => [...document.body.querySelectorAll("*")]
-                 .filter((element) => element.getBoundingClientRect().right > innerWidth
-                                   || element.getBoundingClientRect().left < 0)
-                 .map((element) => element.outerHTML.slice(0, 80))"""
-        )
-        assert wide == []
-        assert page.evaluate("document.documentElement.scrollWidth") == 360
+        assert_nothing_is_wide(page)
+    find(page, "AMI machine image")
+    expect(page.locator("#found li")).to_have_count(1)
+    assert_nothing_is_wide(page)
+
+
+def assert_nothing_is_wide(page):
+    wide = page.evaluate(
+        """() => [...document.body.querySelectorAll("*")]
+             .filter((element) => element.getBoundingClientRect().right > innerWidth
+                               || element.getBoundingClientRect().left < 0)
+             .map((element) => element.outerHTML.slice(0, 80))"""
+    )
+    assert wide == []
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+
+
+@pytest.mark.parametrize(
+    "context", [{"viewport": {"width": 1280, "height": 700}}], indirect=True, ids=["desktop"]
+)
+def test_list_stays_in_view(page, expect):
+    """On a wide screen the list of images stays in view while the answer scrolls."""
+    choose(page, "Debian 12")
+    expect(page.locator("#status")).to_contain_text("200")
+    page.locator("#python").scroll_into_view_if_needed()
+    expect(page.locator("#python")).to_be_in_viewport()
+    expect(page.locator("#images-heading")).to_be_in_viewport()
+    expect(page.get_by_role("link", name="Back to the images")).to_be_hidden()
+
+
+@pytest.mark.parametrize("context", [PHONE], indirect=True)
+def test_phone_has_a_way_back(page, expect):
+    """On a phone a link leads from any part of the answer back to the list."""
+    choose(page, "Debian 12")
+    page.locator("#python").scroll_into_view_if_needed()
+    back = page.get_by_role("link", name="Back to the images")
+    expect(back).to_be_in_viewport()
+    back.click()
+    expect(page.locator("#images-heading")).to_be_in_viewport()
 
 
 @pytest.mark.parametrize("context", [PHONE], indirect=True)
 def test_phone_shows_the_answer(page, expect):
-    """On a phone, where the answer is below the table, choosing an image goes there."""
-    choose(page, "Debian 12")
+    """On a phone, where the answer is below the table, choosing or finding an image goes there."""
     heading = page.get_by_role("heading", name="Request and answer")
-    expect(heading).to_be_focused()
-    expect(heading).to_be_in_viewport()
+    for act, name in [(choose, "Debian 12"), (find, "Debian 12 generic amd64")]:
+        act(page, name)
+        expect(heading).to_be_focused()
+        expect(heading).to_be_in_viewport()
 
 
-def test_no_other_host_and_no_violation(context, origin, expect):
-    """The page asks its own host only, breaks no rule of its CSP and raises no error."""
+def test_no_other_host_and_no_error(context, origin, expect):
+    """The page uses its own host only and keeps to its CSP; even hidden images log nothing."""
     page = context.new_page()
     urls, errors = [], []
     page.on("request", lambda request: urls.append(request.url))
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on(
-        "console",
-        # Chromium itself logs each 404 that fetch() receives; those are this page's business.
-        lambda message: (
-            errors.append(message.text) if "/v1/images/" not in message.location["url"] else None
-        ),
-    )
+    page.on("console", lambda message: errors.append(message.text))
     page.add_init_script(
         """document.addEventListener("securitypolicyviolation",
              (event) => console.error(event.violatedDirective));"""
     )
     page.goto(origin)
-    choose(page, "payroll appliance")
-    expect(page.locator("#status")).to_contain_text("404")
+    row = page.locator("tr.image", has_text="payroll appliance").locator(".answer")
+    expect(row).to_have_text("404")
+    for act, name, status in [
+        (choose, "payroll appliance", "404"),
+        (ask_for, PAYROLL_ID, "404"),
+        (find, "payroll appliance", "200"),
+        (choose, "Debian 12", "200"),
+    ]:
+        act(page, name)
+        expect(page.locator("#status strong")).to_contain_text(status)
+    page.get_by_label("X-Image-Meta-Size").fill("1")
+    page.get_by_role("button", name="Send size").click()
+    expect(page.locator("#status")).to_contain_text("409")
     page.get_by_role("button", name="Copy the curl lines").click()
     expect(page.locator("#copied")).not_to_be_empty()
     assert {url for url in urls if not url.startswith(f"{origin}/")} == set()
-    assert len(urls) > 10
+    assert len(urls) > 5
     assert errors == []
 
 
@@ -296,11 +421,23 @@ def test_contrast(page, expect, request):
     is_dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (luminance(numbers(ground)) < 0.2) is is_dark
-    choose(page, "payroll appliance")
-    expect(page.locator("#status")).to_contain_text("404")
-    choose(page, "Debian 12")
-    expect(page.locator("#status")).to_contain_text("200")
-    texts = page.evaluate(
+    texts = []
+    for act, name, shown in [
+        (choose, "payroll appliance", "404 NOT FOUND"),
+        (choose, "Debian 12", "200 OK The image"),
+        (find, "Debian 12 generic amd64", "200 OK A client now"),
+    ]:
+        act(page, name)
+        expect(page.locator("#status")).to_contain_text(shown)
+        texts += read_colors(page)
+    assert len(texts) > 240
+    low = [text for text in texts if contrast(numbers(text[1]), numbers(text[2])) < 4.5]
+    assert low == []
+
+
+def read_colors(page):
+    """Return the markup, color and background of every element that shows text."""
+    return page.evaluate(
         """() => {
           const seen = [];
           for (const element of document.body.querySelectorAll("*")) {
@@ -316,9 +453,6 @@ def test_contrast(page, expect, request):
           return seen;
         }"""
     )
-    assert len(texts) > 80
-    low = [text for text in texts if contrast(numbers(text[1]), numbers(text[2])) < 4.5]
-    assert low == []
 
 
 def numbers(color: str) -> list[int]:
@@ -339,16 +473,32 @@ def contrast(one: list[int], other: list[int]) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
+def test_a_glances_callers(context, expect):
+    """With a Glance behind it, the page lists the Glance's images and offers their callers."""
+    app = create_app({"SQLALCHEMY_DATABASE_URI": "sqlite://", "GLANCE_DATABASE_URL": GLANCE})
+    with serve_origin(app) as origin:
+        page = context.new_page()
+        page.goto(origin)
+        shared = page.locator("tr.image", has=page.get_by_role("button", name="hidden"))
+        expect(shared.locator(".answer")).to_have_text("404")
+        page.get_by_role("radio", name="member projB").check()
+        expect(shared.locator(".answer")).to_have_text("200")
+        choose(page, "hidden")
+        expect(page.locator("#request")).to_contain_text("X-Auth-Token: projB")
+        expect(field(page, "x-image-meta-owner")).to_have_text("projA")
+
+
 def test_store_that_cannot_be_listed(context, expect):
-    """Without a listing the page says so, and an image is asked for by its id."""
+    """Without lists the page says so, and an image is asked for by its id alone."""
     app = Flask("example_app")
     image = {"id": "i-1", "name": "only by id", "status": "active"}
     ImageMeta(app, lookup={"i-1": image}.get)
     app.register_blueprint(make_page(Mount("Images", "imagemeta", ImageMetaSchema, tuple)))
-    with serve(app) as origin:
+    with serve_origin(app) as origin:
         page = context.new_page()
         page.goto(origin)
         expect(page.get_by_role("table")).to_contain_text("cannot be listed")
+        expect(page.get_by_label("Find by name")).to_have_count(0)
         page.get_by_label("Any image id").fill("i-1")
         page.keyboard.press("Enter")
         expect(page.locator("#status")).to_contain_text("200")

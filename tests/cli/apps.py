@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Flask, abort, request
@@ -37,6 +39,24 @@ def refuse(environ: Any, start_response: Any) -> list[bytes]:
     return []
 
 
+class Interrupted:
+    """A store whose user presses Ctrl-C while it is walked."""
+
+    def __call__(self, image_id: str) -> None:
+        return None
+
+    def walk(self) -> Iterator[dict[str, Any]]:
+        # A process that was started in the background ignores the signal.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.raise_signal(signal.SIGINT)
+        yield {"id": "a"}
+
+
+class Broken(Interrupted):
+    def walk(self) -> Iterator[dict[str, Any]]:
+        raise ZeroDivisionError("in the store")
+
+
 FIRMWARE = {"bios": {"id": "bios", "name": "SeaBIOS", "size": 131072, "status": "active"}}
 
 
@@ -49,6 +69,12 @@ def create_app() -> Flask:
     db.init_app(app)
     ImageMeta(lookup=ModelStore(Image), identity=identity).init_app(app)
     ImageMeta(name="firmware", lookup=FIRMWARE.get, identity=only_with_token).init_app(app)
+    app.config["INTERRUPTED_URL_PREFIX"], app.config["BROKEN_URL_PREFIX"] = (
+        "/interrupted",
+        "/broken",
+    )
+    ImageMeta(name="interrupted", lookup=Interrupted()).init_app(app)
+    ImageMeta(name="broken", lookup=Broken()).init_app(app)
     app.wsgi_app = refuse  # type: ignore[method-assign]
     with app.app_context():
         db.create_all()

@@ -20,7 +20,7 @@ def uri(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def app(uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+def command_app(uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     monkeypatch.setenv("FLASK_SQLALCHEMY_DATABASE_URI", uri)
     app = create_app()
     yield app
@@ -29,9 +29,9 @@ def app(uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def run(app: Flask) -> Run:
+def run(command_app: Flask) -> Run:
     """Run a command of the group in this process."""
-    runner = app.test_cli_runner()
+    runner = command_app.test_cli_runner()
 
     def run(*arguments: object) -> Result:
         result = runner.invoke(args=["imagemeta", *map(str, arguments)])
@@ -43,11 +43,11 @@ def run(app: Flask) -> Run:
 
 
 @pytest.fixture
-def put(app: Flask) -> Put:
+def put(command_app: Flask) -> Put:
     """Put images with these fields into the store."""
 
     def put(*images: dict[str, Any]) -> None:
-        with app.app_context():
+        with command_app.app_context():
             db.session.add_all(Image(**image) for image in images)
             db.session.commit()
 
@@ -55,11 +55,11 @@ def put(app: Flask) -> Put:
 
 
 @pytest.fixture
-def images(app: Flask) -> Callable[[], list[Image]]:
+def stored_images(command_app: Flask) -> Callable[[], list[Image]]:
     """Return the images in the store, by name."""
 
     def images() -> list[Image]:
-        with app.app_context():
+        with command_app.app_context():
             return list(db.session.scalars(db.select(Image).order_by(Image.name)))
 
     return images

@@ -17,10 +17,10 @@ def test_nothing_to_report(run, put):
     put({"id": "a", "name": "é"})
     result = run("check")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr.startswith("1 images checked, 0 to report")
+    assert result.stderr.startswith("1 image checked, 0 to report")
 
 
-def test_every_kind(app, run, put):
+def test_every_kind(command_app, run, put):
     """Each loss is a line of its own, and the exit status tells that there are some."""
     put(
         {"id": "a", "name": "x\ny", "properties": {"Key": "v"}},
@@ -28,7 +28,7 @@ def test_every_kind(app, run, put):
         {"id": "c"},
         {"id": "d"},
     )
-    with app.app_context():
+    with command_app.app_context():
         db.session.execute(text("UPDATE image SET size = 'abc' WHERE id = 'd'"))
         db.session.commit()
     result = run("check")
@@ -61,7 +61,7 @@ def test_json(run, put):
 
 
 def test_a_hosts_own_store():
-    """A lookup of the host's own can be checked when it has walk()."""
+    """A custom lookup can be checked when it has walk()."""
 
     class Store:
         def __call__(self, image_id):
@@ -84,18 +84,18 @@ def test_lookup_that_is_no_store(run):
 
 
 def test_no_lookup_at_all():
-    """An application without a lookup gets the same answer."""
+    """An application without a lookup has nothing to check, and the message says so."""
     app = Flask(__name__)
     ImageMeta(app)
     result = app.test_cli_runner().invoke(args=["imagemeta", "check"])
     assert result.exit_code == 2
-    assert "None has no walk()" in result.stderr
+    assert "has no lookup hook" in result.stderr
 
 
 @pytest.fixture
-def peak(app, run):
+def peak(command_app, run):
     def peak(count: int) -> int:
-        with app.app_context():
+        with command_app.app_context():
             db.session.execute(
                 db.insert(Image),
                 [{"id": f"{count}-{n:06}", "name": "x" * 200} for n in range(count)],

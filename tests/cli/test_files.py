@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -98,7 +101,17 @@ def rewrite(path):
     os.utime(path, (1, 1))
 
 
-@pytest.mark.parametrize("change", [append, replace, rewrite, lambda path: os.truncate(path, 10)])
+def rewrite_unnoticed(path):
+    """Write other data of the same size, and set the time of modification back."""
+    info = path.stat()
+    with path.open("r+b") as file:
+        file.write(b"other")
+    os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    "change", [append, replace, rewrite, rewrite_unnoticed, lambda path: os.truncate(path, 10)]
+)
 def test_file_that_changes(change, disk):
     """A file that grows, shrinks, is rewritten or replaced while it is read is refused."""
     changes = iter([change])
@@ -118,7 +131,7 @@ def test_file_that_vanishes(disk):
 
 
 def test_folder(tmp_path):
-    """A folder is no image file."""
+    """A folder is not an image file."""
     with pytest.raises(files.UnusableFile, match="Is a directory"):
         read(tmp_path)
 
@@ -145,3 +158,58 @@ def test_names_are_printable_in_messages(tmp_path):
     with pytest.raises(files.UnusableFile) as caught:
         read(tmp_path / "a\x1b[2Jb")
     assert str(caught.value).isprintable()
+
+
+RESIZED = 2_097_152  # one block, as the file has a table for
+
+
+@pytest.fixture
+def resized_vhd(tmp_path) -> Path:
+    """A dynamic VHD whose disk was enlarged: both footers have the new size, and a new checksum."""
+    path = unpack("disk.vhd", tmp_path)
+    data = bytearray(path.read_bytes())
+    for start in (0, len(data) - 512):
+        footer = data[start : start + 512]
+        assert footer.startswith(b"conectix")
+        footer[28:32] = b"win "  # Hyper-V: qemu takes the size, not the geometry, of its disks
+        footer[48:56] = RESIZED.to_bytes(8, "big")
+        footer[64:68] = bytes(4)
+        footer[64:68] = (0xFFFFFFFF - sum(footer)).to_bytes(4, "big")
+        data[start : start + 512] = footer
+    path.write_bytes(data)
+    return path
+
+
+def test_resized_vhd(resized_vhd):
+    """The virtual size of a VHD that was resized is the current one."""
+    assert read(resized_vhd).formats == {"vhd": RESIZED}
+
+
+def test_resized_vhd_by_qemu(resized_vhd):
+    """That is what qemu-img says of it, too."""
+    if shutil.which("qemu-img") is None:
+        needs("qemu-img")
+    command = ["qemu-img", "info", "-f", "vpc", "--output=json", str(resized_vhd)]
+    info = subprocess.run(command, check=True, capture_output=True, timeout=60).stdout
+    assert json.loads(info)["virtual-size"] == RESIZED
+
+
+def test_footer_that_claims_too_much(tmp_path):
+    """A VHD of fixed size holds all of its disk."""
+    path = unpack("fixed.vhd", tmp_path)
+    path.write_bytes(path.read_bytes()[512:])
+    with pytest.raises(files.UnusableFile, match="ends like a fixed vhd, but claims a disk of"):
+        read(path)
+
+
+def test_inspector_that_cannot_tell(disk, monkeypatch):
+    """An inspector that fails when it is asked for its verdict is a reason to refuse the file."""
+
+    class Inspector(files.ALL_FORMATS["vdi"]):
+        @property
+        def format_match(self):
+            raise ZeroDivisionError("no verdict")
+
+    monkeypatch.setitem(files.ALL_FORMATS, "vdi", Inspector)
+    with pytest.raises(files.UnusableFile, match=r"looks like vdi, but is damaged: .*no verdict"):
+        read(disk)

@@ -18,7 +18,7 @@ def test_one_group_for_several_objects():
 
 
 def test_a_hosts_own_command_stays():
-    """A command of the host's own under that name is not replaced."""
+    """The host's own command under that name is not replaced."""
     app = Flask(__name__)
     own = click.Command("imagemeta")
     app.cli.add_command(own)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -11,11 +10,14 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from flask import Flask
 
 from example_app.seed import EXAMPLE_ID, IMAGES
-from flask_imagemeta import ImageMetaSchema
+from flask_imagemeta import ImageMeta, ImageMetaSchema
 
+from ..local_server import serve_origin
 from ..needs import needs
+from .running import read_json, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.clients]
 
@@ -53,7 +55,7 @@ def as_texts(fields: dict[str, Any]) -> dict[str, str]:
 
 
 def without_set_by_the_store(shown: dict[str, Any], image: dict[str, Any]) -> dict[str, Any]:
-    """Return what a client shows, but for the times that the store gave an image without any."""
+    """Return what a client shows, except for the times that the store gave an image without any."""
     times = {"created_at", "updated_at"} - image.keys()
     assert times <= shown.keys()
     return {name: value for name, value in shown.items() if name not in times}
@@ -62,17 +64,6 @@ def without_set_by_the_store(shown: dict[str, Any], image: dict[str, Any]) -> di
 def from_latin_1(text: str) -> str:
     """Undo what Python 3's HTTP library does to a header: it reads UTF-8 as Latin-1."""
     return text.encode("latin-1").decode("utf-8")
-
-
-def run(*command: object) -> subprocess.CompletedProcess[str]:
-    texts = [str(part) for part in command]
-    return subprocess.run(texts, capture_output=True, encoding="utf-8", check=False, timeout=120)
-
-
-def read_json(*command: object) -> Any:
-    result = run(*command)
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
 
 
 # curl
@@ -115,11 +106,6 @@ def test_curl_fails_for_an_image_of_another_project(base: str, curl: Any) -> Non
 
 
 @pytest.fixture(scope="module")
-def glanceclient(environment: Callable[[str], Path]) -> Path:
-    return environment("python-glanceclient==4.13.0")
-
-
-@pytest.fixture(scope="module")
 def glanceclient_shows(base: str, glanceclient: Path) -> dict[str, Any]:
     program = PROGRAMS / "show_with_glanceclient.py"
     shown: dict[str, Any] = read_json(glanceclient / "python", program, base, "demo-admin", *IDS)
@@ -131,13 +117,30 @@ def test_glanceclient_reads_every_field(
     glanceclient_shows: dict[str, Any], image: dict[str, Any]
 ) -> None:
     """The library gives each field in its type, but virtual_size, which it leaves as text."""
-    shown = without_set_by_the_store(glanceclient_shows[image["id"]], image)
-    properties = {unquote(k): from_latin_1(v) for k, v in shown.pop("properties").items()}
+    assert_read_by_glanceclient(glanceclient_shows[image["id"]], image, from_latin_1)
+
+
+def assert_read_by_glanceclient(
+    shown: dict[str, Any], image: dict[str, Any], decode: Callable[[str], str]
+) -> None:
+    shown = without_set_by_the_store(shown, image)
+    properties = {unquote(k): decode(v) for k, v in shown.pop("properties").items()}
     fields = fields_of(image)
     if "virtual_size" in fields:
         fields["virtual_size"] = str(fields["virtual_size"])
-    assert shown | {"name": from_latin_1(shown["name"])} == fields
+    assert shown | {"name": decode(shown["name"])} == fields
     assert properties == properties_of(image)
+
+
+def test_glanceclient_on_python_2_reads_every_field(
+    base: str, old_glanceclient: tuple[str, dict[str, str]]
+) -> None:
+    """The libraries of old give the same fields, and text as it was stored."""
+    _, environ = old_glanceclient
+    program = PROGRAMS / "show_with_glanceclient.py"
+    shown = read_json("python2.7", program, base, "demo-admin", *IDS, **environ)
+    for image in IMAGES:
+        assert_read_by_glanceclient(shown[image["id"]], image, str)
 
 
 def test_glanceclient_reads_text_as_latin_1(glanceclient_shows: dict[str, Any]) -> None:
@@ -147,7 +150,7 @@ def test_glanceclient_reads_text_as_latin_1(glanceclient_shows: dict[str, Any]) 
 
 
 def test_glanceclient_keeps_percent_in_property_names(glanceclient_shows: dict[str, Any]) -> None:
-    """A property name that is no header name stays percent-encoded in the library's answer."""
+    """A property name that is not a header name stays percent-encoded in the library's answer."""
     assert "libosinfo%20id" in glanceclient_shows[LATIN_1_ID]["properties"]
 
 
@@ -188,19 +191,36 @@ def test_glance_command_shows_every_field(
     assert properties == properties_of(image)
 
 
-def test_glance_command_reports_405_for_a_hidden_image(base: str, glanceclient: Path) -> None:
-    """After the 404 the command searches the list of images by name, which is not served here."""
+def test_glance_command_finds_no_hidden_image(base: str, glanceclient: Path) -> None:
+    """After the 404 the command searches for the id as a name, and says that there is none."""
     result = glance(glanceclient, base, "demo-other", "image-show", HIDDEN_ID)
+    assert result.returncode == 1
+    assert result.stderr.strip() == f"No image with a name or ID of '{HIDDEN_ID}' exists."
+
+
+def test_glance_command_reports_405_without_lists(glanceclient: Path) -> None:
+    """Where no lists are served, the command reports the search after a 404, not the 404."""
+    app = Flask("without lists")
+    ImageMeta(app, lookup={}.get)
+    with serve_origin(app) as base:
+        result = glance(glanceclient, base, "demo-other", "image-show", HIDDEN_ID)
     assert result.returncode == 1
     assert result.stderr.strip() == "HTTP HTTPMethodNotAllowed"
 
 
+# python-openstackclient
+
+
+def test_openstack_command_shows_every_field(base: str, openstackclient: Path) -> None:
+    """``openstack image show ID`` gives the same fields as JSON, text read as Latin-1."""
+    image = next(image for image in IMAGES if image["id"] == LATIN_1_ID)
+    options = ["--os-image-api-version", "1", "--os-auth-type", "admin_token"]
+    options += ["--os-endpoint", base, "--os-token", "demo-admin"]
+    command = [openstackclient / "openstack", *options, "image", "show", "-f", "json", LATIN_1_ID]
+    assert_read_by_glanceclient(read_json(*command), image, from_latin_1)
+
+
 # tempest
-
-
-@pytest.fixture(scope="module")
-def tempest(environment: Callable[[str], Path]) -> Path:
-    return environment("tempest==35.0.0")
 
 
 @pytest.fixture(scope="module")
@@ -234,3 +254,32 @@ def test_tempest_raises_for_a_hidden_image(base: str, tempest: Path) -> None:
     shown = read_json(tempest / "python", program, base, "demo-other", HIDDEN_ID, EXAMPLE_ID)
     assert shown[HIDDEN_ID] is None
     assert shown[EXAMPLE_ID]["x-image-meta-id"] == EXAMPLE_ID
+
+
+# openclient
+
+
+@pytest.fixture(scope="module")
+def openclient_shows(base: str, openclient: Path) -> dict[str, Any]:
+    program = PROGRAMS / "show_with_openclient.js"
+    shown: dict[str, Any] = read_json("node", program, openclient, base, "demo-admin", *IDS)
+    return shown
+
+
+@every_image
+def test_openclient_reads_every_field(
+    openclient_shows: dict[str, Any], image: dict[str, Any]
+) -> None:
+    """The library gives each field and property as text, read as Latin-1."""
+    shown = without_set_by_the_store(openclient_shows[image["id"]], image)
+    properties = {unquote(k): from_latin_1(v) for k, v in shown.pop("properties").items()}
+    assert shown | {"name": from_latin_1(shown["name"])} == as_texts(fields_of(image))
+    assert properties == properties_of(image)
+
+
+def test_openclient_gives_404_for_a_hidden_image(base: str, openclient: Path) -> None:
+    """An image of another project is an error with the status 404 for the library."""
+    program = PROGRAMS / "show_with_openclient.js"
+    shown = read_json("node", program, openclient, base, "demo-other", HIDDEN_ID, EXAMPLE_ID)
+    assert shown[HIDDEN_ID] == 404
+    assert shown[EXAMPLE_ID]["id"] == EXAMPLE_ID

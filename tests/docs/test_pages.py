@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from ast import literal_eval
+from importlib import import_module
 
 import pytest
+from click import Context
 from flask import Flask
+from flask.cli import AppGroup
 
 import flask_imagemeta
 from flask_imagemeta import ImageMeta, ImageMetaSchema
-from flask_imagemeta.config import HOOKS
+from flask_imagemeta.hooks import Hooks
 
 from .test_examples import ROOT
 
@@ -65,14 +69,48 @@ def test_every_default_is_in_the_table_of_configuration() -> None:
 
 
 def test_every_hook_is_in_the_table_of_hooks() -> None:
-    """The hooks page names each hook, in the extension's order."""
-    assert tuple(re.findall(r"(?m)^\| `(\w+)` \|", read("docs/hooks.md"))) == HOOKS
+    """The hooks page has each hook, called as the docstring of its decorator says."""
+    rows = dict(re.findall(r"(?m)^\| `(\w+)` \| `(\([^`]*\))` \|", read("docs/hooks.md")))
+    assert tuple(rows) == Hooks._fields
+    for name, called_as in rows.items():
+        docstring = inspect.getdoc(getattr(ImageMeta, name)) or ""
+        assert docstring.startswith(f"Set the {name} hook: {called_as} -> ")
+
+
+def test_every_hook_is_a_parameter() -> None:
+    """ImageMeta takes each hook as an argument, by its name."""
+    parameters = inspect.signature(ImageMeta).parameters
+    assert tuple(parameters)[-len(Hooks._fields) :] == Hooks._fields
+
+
+def test_every_command_is_documented() -> None:
+    """The page on the command line has a row and a section for each command."""
+    page = read("docs/command-line.md")
+    app = Flask(__name__)
+    ImageMeta(app)
+    group = app.cli.commands["imagemeta"]
+    assert isinstance(group, AppGroup)
+    commands = group.list_commands(Context(group))
+    rows = re.findall(r"(?m)^\| \[`flask imagemeta (\w+)", page)
+    assert sorted(rows) == sorted(commands)
+    assert {*rows} <= {*re.findall(r"(?m)^## (\w+)$", page)}
 
 
 def test_every_public_name_is_documented() -> None:
     """The API page names everything in ``flask_imagemeta.__all__``."""
     page = read("docs/api.md")
     assert [name for name in flask_imagemeta.__all__ if not re.search(rf"\b{name}\b", page)] == []
+
+
+def test_pages_import_public_names_only() -> None:
+    """What the pages import from the package is public, and on the API page."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    imports = re.findall(r"(?m)from (flask_imagemeta[\w.]*) import (.+)$", text)
+    assert {module for module, _ in imports} >= {"flask_imagemeta", "flask_imagemeta.stores"}
+    for module, names in imports:
+        assert {*re.split(r",\s*", names)} <= {*import_module(module).__all__}, names
+        assert module in read("docs/api.md")
 
 
 def test_the_changelog_has_this_version() -> None:
@@ -82,12 +120,16 @@ def test_the_changelog_has_this_version() -> None:
     assert newest[1] == flask_imagemeta.__version__
 
 
-def test_the_index_lists_every_page_twice() -> None:
-    """Each page stands in the index's list, for the repository, and in a toctree, for Sphinx."""
-    text, _, toctrees = read("docs/index.md").partition("```{toctree}")
-    listed = re.findall(r"(?m)^- \[[^\]]+\]\(([\w-]+)\.md\)", text)
-    assert listed == re.findall(r"(?m)^([\w-]+)$", toctrees)
-    assert {*listed, "index"} == {path.stem for path in (ROOT / "docs").glob("*.md")}
+def test_the_index_lists_every_page() -> None:
+    """Each page stands once in the index's lists, from which Sphinx gets its menu."""
+    listed = re.findall(r"(?m)^- \[[^\]]+\]\(([\w-]+)\.md\)", read("docs/index.md"))
+    assert sorted([*listed, "index"]) == sorted(path.stem for path in (ROOT / "docs").glob("*.md"))
+
+
+def test_the_readme_has_no_picture_by_a_relative_path() -> None:
+    """Where packages are published, only a picture with a full URL shows."""
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)|<img[^>]+src=\"([^\"]+)", read("README.md"))
+    assert [path for pair in pictures for path in pair if path and "://" not in path] == []
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
@@ -95,3 +137,14 @@ def test_links_of_the_root_pages_lead_somewhere(page: str) -> None:
     """Each relative link on a page that Sphinx does not check leads to a file."""
     links = re.findall(r"\]\(([^)#:]+)\)", read(page))
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_installation_lists_the_requirements() -> None:
+    """The installation page has the lowest versions of pyproject.toml, and every extra."""
+    page = read("docs/installation.md")
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    required = dict(line.split(">=") for line in project["dependencies"])
+    required["python"] = project["requires-python"].removeprefix(">=")
+    rows = dict(re.findall(r"(?m)^\| (\S+) \| ([\d.]+) or later \|", page))
+    assert {name.lower(): version for name, version in rows.items()} == required
+    assert re.findall(r"(?m)^\| `(\w+)` \|", page) == sorted(project["optional-dependencies"])

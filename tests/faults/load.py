@@ -35,19 +35,33 @@ class Answer(NamedTuple):
 
 
 @contextmanager
-def serving(store: str, url: str) -> Iterator[int]:
-    """Serve the application under gunicorn, one process of several threads; yields the port."""
+def serving(
+    store: str,
+    url: str,
+    *,
+    workers: int = 1,
+    threads: int = CLIENTS + 2,
+    log: list[str] | None = None,
+    **environ: str,
+) -> Iterator[int]:
+    """Serve the application under gunicorn, processes of several threads; yields the port.
+
+    :param log: Gets the lines of the log.
+    :param environ: More of what the application reads, without the prefix.
+    """
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "gunicorn", "--bind=127.0.0.1:0", "--worker-class=gthread"),
-            *(f"--threads={CLIENTS + 2}", "tests.faults.app:create_app()"),
+            *(f"--threads={threads}", f"--workers={workers}", "tests.faults.app:create_app()"),
         ],
-        env=os.environ | {"FAULTS_STORE": store, "FAULTS_URL": url},
+        env=os.environ
+        | {"FAULTS_STORE": store, "FAULTS_URL": url}
+        | {f"FAULTS_{name.upper()}": value for name, value in environ.items()},
         stderr=subprocess.PIPE,
         text=True,
     )
     assert process.stderr is not None
-    said = []
+    said = [] if log is None else log
     try:
         for line in process.stderr:
             said.append(line)
@@ -58,7 +72,12 @@ def serving(store: str, url: str) -> Iterator[int]:
         # The log has to be read, or the server would wait for its reader.
         reader = threading.Thread(target=lambda: said.extend(process.stderr or ()), daemon=True)
         reader.start()
-        yield int(found[1])
+        port = int(found[1])
+        first = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        first.request("HEAD", "/")  # answered when a process has made the application
+        first.getresponse()
+        first.close()
+        yield port
     finally:
         process.terminate()
         process.wait(timeout=30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -9,11 +10,14 @@ import socket
 import subprocess
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
 
+import redis
 import sqlalchemy as sa
+from pymemcache import Client, MemcacheError, MemcacheServerError
 
 from ..needs import needs
 
@@ -34,7 +38,7 @@ def find_program(name: str) -> str:
 
 
 class DatabaseServer:
-    """A server on a free port, with its data in a folder of its own."""
+    """A server on a free port, with its data in its own folder."""
 
     account: ClassVar[str]  # what root runs it as: neither server runs as root
     orderly: ClassVar[int]  # the signal that ends it, and its connections, in good order
@@ -142,3 +146,128 @@ class MariaDB(DatabaseServer):
             f"--socket={self.folder}/socket",
             "--pid-file=pid",
         ]
+
+
+class CacheServer:
+    """A cache on a free port, with nothing on disk."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self._folder = tempfile.mkdtemp(prefix="imagemeta-")
+        self.start()
+
+    @property
+    def url(self) -> str:
+        raise NotImplementedError
+
+    def _command(self) -> list[str]:
+        raise NotImplementedError
+
+    def count(self) -> int:
+        """Return how many values it has.
+
+        :raises Exception: while it does not answer.
+        """
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        raise NotImplementedError
+
+    def full(self) -> AbstractContextManager[None]:
+        """Let it take no more values meanwhile."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        self._process = subprocess.Popen(
+            self._command(),
+            cwd=self._folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + START_TIMEOUT
+        while True:
+            try:
+                self.count()
+                return
+            except (OSError, redis.ConnectionError, MemcacheError):  # noqa: PERF203
+                assert time.monotonic() < deadline, f"{self._command()} does not answer"
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait(timeout=START_TIMEOUT)
+
+    def remove(self) -> None:
+        if self._process.poll() is None:
+            self.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class Redis(CacheServer):
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def _command(self) -> list[str]:
+        program = find_program("redis-server")
+        return [program, "--port", f"{self.port}", "--bind", "127.0.0.1", "--save", ""]
+
+    def client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url)
+
+    def count(self) -> int:
+        return int(self.client().dbsize())
+
+    def flush(self) -> None:
+        self.client().flushall()
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        self.client().config_set("maxmemory", "1")
+        try:
+            yield
+        finally:
+            self.client().config_set("maxmemory", "0")
+
+
+class Memcached(CacheServer):
+    @property
+    def url(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def _command(self) -> list[str]:
+        user = ["-u", "nobody"] if os.getuid() == 0 else []
+        # -M: refuses what has no room, rather than that it forgets something else
+        program = find_program("memcached")
+        return [program, "-l", "127.0.0.1", "-p", f"{self.port}", "-U", "0", "-M", "-m", "8", *user]
+
+    @contextmanager
+    def client(self) -> Iterator[Client]:
+        client = Client(self.url, connect_timeout=1, timeout=1, default_noreply=False)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def count(self) -> int:
+        with self.client() as client:
+            return int(client.stats()[b"curr_items"])
+
+    def flush(self) -> None:
+        with self.client() as client:
+            client.flush_all()
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        with self.client() as client:
+            for size in range(100, 4000, 50):  # it has a part of its memory for each size
+                with suppress(MemcacheServerError):
+                    for number in itertools.count():
+                        client.set(f"{size}-{number}", b"x" * size)
+        try:
+            yield
+        finally:
+            self.flush()

@@ -15,7 +15,7 @@ from . import app
 from .load import Load, serving
 from .servers import DatabaseServer, MariaDB, PostgreSQL
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 IMAGE_ID = "ed4d9afa-f3f5-413b-bc43-690d5368e933"  # a public one
 
@@ -41,7 +41,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[DatabaseServer]:
         server.remove()
 
 
-@pytest.fixture(scope="module", params=["GlanceDatabase", "ModelStore"])
+@pytest.fixture(scope="module", params=["GlanceDatabase", "ModelStore", "Replica"])
 def store(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -112,7 +112,7 @@ def test_silent(server: DatabaseServer, store: str, load: Load) -> None:
     begun = time.monotonic()
     server.signal(signal.SIGSTOP)
     try:
-        if store == "ModelStore" and isinstance(server, PostgreSQL):
+        if store != "GlanceDatabase" and isinstance(server, PostgreSQL):
             load.wait_for_quiet(since=begun + app.STATEMENT)
         else:
             load.wait_for(503, 3, since=begun)
@@ -135,3 +135,16 @@ def test_cut_in_mid_query(server: DatabaseServer, load: Load) -> None:
         load.wait_for_quiet(since=time.monotonic())
         assert cut(connection) > 0
     load.check(time.monotonic(), app.DATABASE_BOUND)
+
+
+def test_altered(server: DatabaseServer, load: Load) -> None:
+    """Columns that get another type while prepared statements read them: no answer goes wrong."""
+    engine = plain_engine(server.url)
+    change = "ALTER COLUMN name TYPE" if engine.dialect.name == "postgresql" else "MODIFY name"
+    for length in (300, 301, 302):
+        with engine.begin() as connection:
+            for table in ("images", "image"):
+                connection.exec_driver_sql(f"ALTER TABLE {table} {change} varchar({length})")
+        load.wait_for(200, 50, since=time.monotonic())
+    load.check(time.monotonic(), app.DATABASE_BOUND)
+    assert {answer.status for answer in load.answers} == {200}

@@ -11,7 +11,7 @@ from ..stores.glance_server import Answer, Glance, Handler, as_recorded, running
 from . import app
 from .load import Load, serving
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 IMAGE_ID = "ed4d9afa-f3f5-413b-bc43-690d5368e933"  # a public one
 
@@ -46,7 +46,12 @@ def answer_garbage(handler: Handler) -> None:
     handler.close_connection = True
 
 
-@pytest.mark.parametrize("bad", [hang, close, fail, answer_garbage])
+def overflow(handler: Handler) -> None:
+    body = f'{{"id": "{IMAGE_ID}", "created_at": "0001-01-01T00:00:00+14:00"}}'
+    handler.send(200, body.encode())
+
+
+@pytest.mark.parametrize("bad", [hang, close, fail, answer_garbage, overflow])
 def test_upstream_faults(glance: Glance, port: int, bad: Answer) -> None:
     """While the Glance misbehaves each answer is a 503 in time; with it back, a 200 at once."""
     with Load(port, f"/v1/images/{IMAGE_ID}", {"X-Auth-Token": "x"}) as load:

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import reduce
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,7 +22,21 @@ SERVERS = {
     "postgresql": "postgresql+psycopg://postgres@127.0.0.1:5432/postgres",
     "mariadb": "mariadb+pymysql://root@127.0.0.1:3306/",
 }
+EMOJI, CHINESE = "\N{GRINNING FACE}", "中"
 MARIADB_TEXT = 2**16  # bytes that its type TEXT holds, less one
+# Databases that lack a character.
+NARROW = {
+    "utf8mb3": ("mariadb", "CHARACTER SET utf8mb3 COLLATE utf8mb3_general_ci", EMOJI),
+    "latin1": ("mariadb", "CHARACTER SET latin1", CHINESE),
+    **{
+        encoding: (
+            "postgresql",
+            f"ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0",
+            CHINESE,
+        )
+        for encoding in ("LATIN1", "WIN1252")
+    },
+}
 SILENT = {"connect_timeout": 2}  # seconds
 
 
@@ -42,14 +57,14 @@ def server(kind: str) -> Iterator[sa.Engine]:
 
 
 @contextmanager
-def new_database(kind: str, folder: Path) -> Iterator[str]:
+def new_database(kind: str, folder: Path, options: str = "") -> Iterator[str]:
     """Yield the URL of a new, empty database, which is dropped at the end."""
     name = f"imagemeta_{uuid4().hex}"
     if kind == "sqlite":
         yield f"sqlite:///{folder / name}.sqlite"
         return
     with server(kind) as engine:
-        run(engine, f"CREATE DATABASE {name}")
+        run(engine, f"CREATE DATABASE {name} {options}")
         try:
             yield engine.url.set(database=name).render_as_string(hide_password=False)
         finally:
@@ -86,6 +101,35 @@ def load_glance(url: str) -> None:
             write.execute(sa.insert(ours.tables[name]), rows)
     source.dispose()
     target.dispose()
+
+
+def fill_glance(url: str, digits: int) -> None:
+    """Put ten, a hundred, a thousand... images into a Glance, each with a property and a member."""
+    # A product of tables is what is wanted here.
+    engine = sa.create_engine(url, enable_from_linting=False, poolclass=sa.NullPool)
+    tables = sa.MetaData()
+    tables.reflect(engine, only=["images", "image_properties", "image_members"])
+    ten = sa.union_all(*(sa.select(sa.literal_column(f"{n}").label("n")) for n in range(10)))
+    digit = [ten.subquery().c.n for _ in range(digits)]
+    number = reduce(lambda total, n: total * 10 + n, digit, sa.literal_column("1"))
+    image_id = sa.cast(number, sa.String(36))
+    with engine.begin() as connection:
+        rows = {
+            name: dict(connection.execute(sa.select(table).limit(1)).mappings().one())
+            for name, table in tables.tables.items()
+        }
+        for table in reversed(tables.sorted_tables):
+            connection.execute(sa.delete(table))
+        rows["images"]["visibility"] = "shared"
+        for table in tables.sorted_tables:
+            own_id = "id" if table.name == "images" else "image_id"
+            row = {**rows[table.name], "deleted": False, "value": "v" * 200}
+            columns = [c for c in table.columns if c.name == own_id or not c.primary_key]
+            values = [
+                image_id if c.name == own_id else sa.literal(row[c.name], c.type) for c in columns
+            ]
+            connection.execute(sa.insert(table).from_select(columns, sa.select(*values)))
+    engine.dispose()
 
 
 def plain_engine(url: str) -> sa.Engine:
@@ -128,7 +172,7 @@ def end_connections(url: str) -> None:
 
 @contextmanager
 def locked(url: str) -> Iterator[None]:
-    """Keep everybody else from reading images meanwhile."""
+    """Keep everyone else from reading images meanwhile."""
     kind = sa.make_url(url).get_backend_name()
     if kind == "sqlite":
         file = sqlite3.connect(sa.make_url(url).database or "", isolation_level=None)

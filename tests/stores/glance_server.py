@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+from ..local_server import LocalServer, serving
 from .databases import DATA
-from .local_server import LocalServer, serving
 
 RECORDED = json.loads((DATA / "glance-2026.1-v2.json").read_text())
 MEMBERS = {"members": [{"member_id": "projB", "status": "rejected"}]}
@@ -23,6 +23,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers one connection's requests."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or a body waits 40 ms for the answer to its headers
     server: Glance
 
     def do_GET(self) -> None:

@@ -206,7 +206,7 @@ def test_members_see_a_shared_image(project: str, status: int, store: GlanceData
 
 
 def test_some_properties_are_not_shown(fresh_url: str, make_store: MakeStore) -> None:
-    """Deleted properties and those that Glance keeps for itself are no properties."""
+    """Deleted properties and those that Glance uses internally are left out."""
     for row, name, deleted in [
         (1001, "kept", False),
         (1002, "gone", True),
@@ -412,8 +412,8 @@ def test_a_database_is_named_once(arguments: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("url", ["postgresql+psycopg2://h/d", "oracle://h/d"])
 def test_other_drivers_are_refused(url: str) -> None:
-    """A driver whose time-outs are not known is refused with those that are."""
-    with pytest.raises(ValueError, match=r"sqlite.*postgresql.psycopg.*make an engine"):
+    """A driver whose timeouts are not known is refused with those that are."""
+    with pytest.raises(ValueError, match=r"sqlite.*postgresql.psycopg.*create an engine"):
         GlanceDatabase(url)
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from flask import Flask
@@ -14,7 +14,9 @@ from werkzeug.test import Client, TestResponse
 
 from flask_imagemeta import ImageMeta, ImageRecord, keystone_identity
 
-from .local_server import LocalServer, serving
+from ..faults.servers import Memcached
+from ..local_server import LocalServer, serving
+from ..proxies.programs import blocks
 
 # WebOb, which the middleware brings, imports modules that Python gives up.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -44,6 +46,7 @@ class Keystone(BaseHTTPRequestHandler):
     """The part of Keystone's API v3 that auth_token uses."""
 
     protocol_version = "HTTP/1.1"
+    asked: ClassVar[list[str]] = []  # the tokens that it was asked about
 
     @property
     def url(self) -> str:
@@ -60,6 +63,7 @@ class Keystone(BaseHTTPRequestHandler):
         elif self.headers["X-Auth-Token"] != SERVICE:
             self.send(401, {"error": {"code": 401, "message": "who asks?", "title": ""}})
         elif (token := self.headers["X-Subject-Token"]) in TOKENS:
+            self.asked.append(token)
             self.send(200, {"token": describe(token, self.url)})
         else:
             self.send(404, {"error": {"code": 404, "message": "no such token", "title": ""}})
@@ -112,7 +116,7 @@ def keystone() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def make_send(keystone: str) -> Callable[[bool], Send]:
+def make_send(keystone: str) -> Callable[..., Send]:
     """Make a function that sends a request through auth_token to an application."""
     from keystonemiddleware.auth_token import AuthProtocol
 
@@ -120,7 +124,7 @@ def make_send(keystone: str) -> Callable[[bool], Send]:
     images = {image.id: image for image in (PRIVATE, PUBLIC)}
     ImageMeta(app, lookup=images.get, identity=keystone_identity)
 
-    def make_send(delay_auth_decision: bool) -> Send:
+    def make_send(delay_auth_decision: bool, **options: Any) -> Send:
         middleware = AuthProtocol(
             app.wsgi_app,
             {
@@ -134,6 +138,7 @@ def make_send(keystone: str) -> Callable[[bool], Send]:
                 "project_domain_id": "default",
                 "delay_auth_decision": delay_auth_decision,
                 "service_token_roles_required": True,
+                **options,
             },
         )
 
@@ -148,13 +153,13 @@ def make_send(keystone: str) -> Callable[[bool], Send]:
 
 
 @pytest.fixture(scope="module")
-def strict(make_send: Callable[[bool], Send]) -> Send:
+def strict(make_send: Callable[..., Send]) -> Send:
     """Behind a middleware that turns away whoever has no valid token."""
     return make_send(False)
 
 
 @pytest.fixture(scope="module")
-def lenient(make_send: Callable[[bool], Send]) -> Send:
+def lenient(make_send: Callable[..., Send]) -> Send:
     """Behind a middleware that leaves the decision to the application."""
     return make_send(True)
 
@@ -178,7 +183,7 @@ def test_the_middleware_turns_away(token: str | None, strict: Send) -> None:
 def test_a_delayed_decision_is_anonymous(
     image_id: str, status: int, token: str | None, lenient: Send
 ) -> None:
-    """Where the middleware lets everybody pass, a caller without a valid token is anonymous."""
+    """Where the middleware lets everyone pass, a caller without a valid token is anonymous."""
     assert lenient(image_id, token).status_code == status
 
 
@@ -192,3 +197,37 @@ def test_spoofed_headers_take_nothing_away(lenient: Send) -> None:
     """Identity headers beside a valid token change nothing about it."""
     headers = {"X-Identity-Status": "Invalid", "X-Project-Id": "projB", "X-Roles": ""}
     assert lenient("private", "owner", **headers).status_code == 200
+
+
+def test_tokens_are_cached_in_memcached(
+    make_send: Callable[..., Send], caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the deployment page's lines, what one process learned of a token serves all of them."""
+    pytest.importorskip("memcache", reason="needs python-memcached")
+    (page,) = (block for block in blocks("deployment.md", "python") if "TOKEN_CACHE" in block)
+    settings: dict[str, Any] = {}
+    exec(page, settings)
+    memcached = Memcached()
+    try:
+        options = {**settings["TOKEN_CACHE"], "memcached_servers": memcached.url}
+        processes = [make_send(False, **options) for _ in range(2)]
+        Keystone.asked.clear()
+        assert [send("private", "owner").status_code for send in processes] == [200, 200]
+        assert Keystone.asked == ["owner"]
+        assert memcached.count() == 1
+    finally:
+        memcached.remove()
+    assert "deprecated" not in caplog.text
+    assert "service_token_roles_required" not in caplog.text
+
+
+def test_without_memcached_each_process_asks(
+    make_send: Callable[..., Send], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without them, each process asks for itself, and the middleware warns of it."""
+    processes = [make_send(False, service_token_roles_required=False) for _ in range(2)]
+    Keystone.asked.clear()
+    assert [send("private", "owner").status_code for send in processes] == [200, 200]
+    assert Keystone.asked == ["owner", "owner"]
+    assert "Using the in-process token cache is deprecated" in caplog.text
+    assert "service_token_roles_required set to False" in caplog.text

@@ -27,6 +27,7 @@ from flask_imagemeta import Identity, ImageMeta, ImageMixin, StoreUnavailable
 from flask_imagemeta.stores import ModelStore
 
 from .. import test_conformance as conformance
+from ..recorded import as_columns
 from .databases import SERVERS, new_database
 
 RECORDS = conformance.RECORDED["images"].values()
@@ -97,7 +98,7 @@ class Described(db.Model):
 
 
 @pytest.fixture(scope="module")
-def app(kind: str, url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+def models_app(kind: str, url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """An application with some images of each model."""
 
     def find(image_id: str) -> Any:
@@ -145,7 +146,7 @@ def app(kind: str, url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="module")
-def recorded_app(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+def database_app(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """An application over the images that the real v1 server had."""
     records = [r for r in RECORDS if not (kind == "postgresql" and r["id"] in WITH_NUL)]
     with (
@@ -157,17 +158,18 @@ def recorded_app(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.mark.parametrize("kind", SERVERS, indirect=True, scope="module")
 @pytest.mark.parametrize("name", conformance.CASES)
-def test_recorded_case(recorded_app: Flask, kind: str, name: str) -> None:
+def test_recorded_case(database_app: Flask, kind: str, name: str) -> None:
     """A recorded request gets the same answer on a server as on SQLite."""
     image_id = conformance.CASES[name]["image"]
     if kind == "postgresql" and image_id in WITH_NUL:  # its text cannot hold NUL
         db_session = conformance.db.session
-        db_session.add(conformance.as_model(conformance.RECORDED["images"][image_id]))
+        record = conformance.RECORDED["images"][image_id]
+        db_session.add(conformance.Image(**as_columns(record)))
         with pytest.raises((sa.exc.StatementError, ValueError)):
             db_session.commit()
         db_session.rollback()
     else:
-        conformance.test_recorded_case(recorded_app, name)
+        conformance.test_recorded_case(database_app, name)
 
 
 def head(app: Flask, store: Any, image_id: object, identity: Identity | None = None) -> Any:
@@ -182,7 +184,7 @@ def look_up(store: ModelStore, image_id: str) -> Any:
     return found
 
 
-@pytest.mark.usefixtures("app")
+@pytest.mark.usefixtures("models_app")
 def test_columns_come_back_as_they_were() -> None:
     """Every type of column keeps its value: sizes, microseconds, a JSON object."""
     found = look_up(ModelStore(Image), "typed")
@@ -191,29 +193,29 @@ def test_columns_come_back_as_they_were() -> None:
     assert found["properties"] == {"text": "é", "number": 24.5, "flag": True, "list": [1, "a"]}
 
 
-def test_properties_in_json_are_sent_as_text(app: Flask) -> None:
+def test_properties_in_json_are_sent_as_text(models_app: Flask) -> None:
     """What a JSON column holds is sent as text."""
-    headers = head(app, ModelStore(Image), "typed").headers
+    headers = head(models_app, ModelStore(Image), "typed").headers
     assert headers["X-Image-Meta-Property-Number"] == "24.5"
     assert headers["X-Image-Meta-Property-Flag"] == "True"
     assert headers["X-Image-Meta-Property-List"] == '[1,"a"]'
 
 
-@pytest.mark.usefixtures("app")
+@pytest.mark.usefixtures("models_app")
 def test_deferred_columns_are_not_read(statements: list[str]) -> None:
     """A deferred column is left where it is."""
     assert "notes" not in look_up(ModelStore(Image), "plain")
     assert "notes" not in statements[0]
 
 
-@pytest.mark.usefixtures("app")
+@pytest.mark.usefixtures("models_app")
 @pytest.mark.parametrize("image_id", ["PLAIN", "plain ", "é", "none"])
 def test_an_id_is_exact(image_id: str) -> None:
     """Only an image's very own id finds it."""
     assert look_up(ModelStore(Image), image_id) is None
 
 
-@pytest.mark.usefixtures("app")
+@pytest.mark.usefixtures("models_app")
 @pytest.mark.parametrize(
     ("model", "image_id", "name"),
     [
@@ -237,7 +239,7 @@ def test_ids_of_other_types(model: type[Any], image_id: str, name: str | None) -
     assert (found and found["name"]) == name
 
 
-@pytest.mark.usefixtures("app")
+@pytest.mark.usefixtures("models_app")
 @pytest.mark.parametrize(("image_id", "expected"), [("shared", {"a": "1", "b": "2"}), ("bare", {})])
 def test_related_rows_are_properties(
     image_id: str, expected: dict[str, str], statements: list[str]
@@ -252,13 +254,15 @@ def test_related_rows_are_properties(
     ("project", "status"),
     [("owner", 200), ("guest", 200), ("left", 404), ("GUEST", 404), ("stranger", 404)],
 )
-def test_related_rows_are_members(app: Flask, project: str, status: int, entities: bool) -> None:
+def test_related_rows_are_members(
+    models_app: Flask, project: str, status: int, entities: bool
+) -> None:
     """Related rows that are not deleted say with which projects an image is shared."""
     store = ModelStore(Shared, entities=entities)
-    assert head(app, store, "shared", Identity(project)).status_code == status
+    assert head(models_app, store, "shared", Identity(project)).status_code == status
 
 
-@pytest.mark.usefixtures("app")
+@pytest.mark.usefixtures("models_app")
 def test_members_can_be_listed() -> None:
     """Whoever has the image can go through all of its members that are not deleted."""
     assert list(look_up(ModelStore(Shared), "shared")["members"]) == ["guest"]
@@ -268,34 +272,34 @@ def test_members_can_be_listed() -> None:
     ("identity", "count"), [(None, 1), (Identity("owner"), 1), (Identity("guest"), 2)]
 )
 def test_members_are_read_only_when_needed(
-    app: Flask, identity: Identity | None, count: int, statements: list[str]
+    models_app: Flask, identity: Identity | None, count: int, statements: list[str]
 ) -> None:
     """Members cost a second statement only where the answer depends on them."""
-    head(app, ModelStore(Shared), "shared", identity)
+    head(models_app, ModelStore(Shared), "shared", identity)
     assert len(statements) == count
 
 
-def test_a_model_of_another_bind(app: Flask) -> None:
+def test_a_model_of_another_bind(models_app: Flask) -> None:
     """A model with a bind key is read from its own database."""
-    headers = head(app, ModelStore(Elsewhere), "plain").headers
+    headers = head(models_app, ModelStore(Elsewhere), "plain").headers
     assert headers["X-Image-Meta-Name"] == "elsewhere"
 
 
-def test_entities_show_what_python_makes(app: Flask) -> None:
+def test_entities_show_what_python_makes(models_app: Flask) -> None:
     """With entities, attributes that Python makes are fields as well."""
-    headers = head(app, ModelStore(Described, entities=True), "described").headers
+    headers = head(models_app, ModelStore(Described, entities=True), "described").headers
     assert headers["X-Image-Meta-Name"] == "Image described"
     assert headers["X-Image-Meta-Size"] == "3145728"
 
 
-@pytest.mark.usefixtures("app")
+@pytest.mark.usefixtures("models_app")
 def test_a_statement_cannot_read_what_python_makes() -> None:
     """Without entities, an attribute that Python makes is an error that says what to do."""
     with pytest.raises(TypeError, match=r"Described\.name .* entities=True"):
         ModelStore(Described)("described")
 
 
-@pytest.mark.usefixtures("app")
+@pytest.mark.usefixtures("models_app")
 def test_the_session_stays_as_it_was(statements: list[str]) -> None:
     """A lookup loads nothing into the host's session and leaves its pending objects pending."""
     pending = Image(id="pending", name="not yet")
@@ -308,7 +312,7 @@ def test_the_session_stays_as_it_was(statements: list[str]) -> None:
     assert len(statements) == 1
 
 
-@pytest.mark.usefixtures("app")
+@pytest.mark.usefixtures("models_app")
 def test_changes_of_the_session_are_seen() -> None:
     """A lookup sees what the session has changed but not yet written, as its own queries do."""
     db.session.get_one(Image, "plain").name = "changed"
@@ -316,7 +320,7 @@ def test_changes_of_the_session_are_seen() -> None:
     db.session.rollback()
 
 
-@pytest.mark.usefixtures("app")
+@pytest.mark.usefixtures("models_app")
 def test_criteria_that_the_host_adds_hold() -> None:
     """What the host's own session listener hides from its queries, a lookup does not find."""
 
@@ -332,9 +336,9 @@ def test_criteria_that_the_host_adds_hold() -> None:
     assert ModelStore(Image)("plain") is not None
 
 
-@pytest.mark.usefixtures("app")
+@pytest.mark.usefixtures("models_app")
 def test_a_transaction_that_the_host_sets_up_is_used() -> None:
-    """A host that prepares each transaction, to set who asks for instance, prepares a lookup's."""
+    """A host that prepares each transaction, for example to set the caller, prepares a lookup's."""
     begun = []
 
     def prepare(session: Any, transaction: Any, connection: sa.Connection) -> None:
@@ -349,7 +353,7 @@ def test_a_transaction_that_the_host_sets_up_is_used() -> None:
 
 
 def test_a_database_that_is_gone_is_unavailable(kind: str, url: str) -> None:
-    """A database out of reach means that the store is unavailable."""
+    """An unreachable database means that the store is unavailable."""
     gone = sa.make_url(url)
     gone = gone.set(database="/none/of/this") if kind == "sqlite" else gone.set(port=1)
     app = Flask(__name__)
@@ -357,3 +361,28 @@ def test_a_database_that_is_gone_is_unavailable(kind: str, url: str) -> None:
     db.init_app(app)
     with app.app_context(), pytest.raises(StoreUnavailable):
         ModelStore(Image)("plain")
+
+
+@pytest.mark.usefixtures("models_app")
+def test_an_engines_connection_is_in_autocommit_on_postgresql(kind: str) -> None:
+    """On PostgreSQL a lookup over an engine is one round trip; elsewhere it would be more."""
+    modes = []
+
+    def note(connection: sa.Connection, cursor: Any, *args: Any) -> None:
+        modes.append(connection.get_execution_options().get("isolation_level"))
+
+    sa.event.listen(db.engine, "after_cursor_execute", note)
+    try:
+        assert ModelStore(Image, engine=lambda: db.engine)("plain")["name"] == "Plain"
+    finally:
+        sa.event.remove(db.engine, "after_cursor_execute", note)
+    assert modes == ["AUTOCOMMIT" if kind == "postgresql" else None]
+    if kind == "postgresql":
+        with db.engine.connect() as connection:
+            assert connection.connection.dbapi_connection.autocommit is False
+
+
+@pytest.mark.parametrize(("model", "expected"), [(Image, True), (Numbered, False)])
+def test_has_owner(model: type[Any], expected: bool) -> None:
+    """A store says whether its model has anything that could be an owner."""
+    assert ModelStore(model).has_owner is expected

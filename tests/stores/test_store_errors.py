@@ -13,7 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from flask_imagemeta import StoreUnavailable
 from flask_imagemeta.stores import ModelStore
-from flask_imagemeta.stores.database import get_session, store_errors
+from flask_imagemeta.stores.errors import store_errors
 
 
 class Base(DeclarativeBase):
@@ -44,7 +44,7 @@ class Tag(db.Model):
 
 
 @pytest.fixture
-def app() -> Iterator[Flask]:
+def store_app() -> Iterator[Flask]:
     app = Flask(__name__)
     app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
     db.init_app(app)
@@ -64,7 +64,7 @@ def test_any_error_of_a_lost_connection_is_unavailable(lost: bool, raised: type[
         raise sa.exc.InternalError("SELECT 1", {}, Exception("why"), connection_invalidated=lost)
 
 
-def test_a_table_that_is_missing_is_no_matter_of_time(app: Flask) -> None:
+def test_a_table_that_is_missing_is_no_matter_of_time(store_app: Flask) -> None:
     """A table that was never made is the host's error, not a store that may answer soon."""
     db.drop_all()
     with pytest.raises(sa.exc.OperationalError, match="no such table: plain"):
@@ -72,10 +72,12 @@ def test_a_table_that_is_missing_is_no_matter_of_time(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("host_listens", [False, True])
-def test_a_connection_lost_after_reading_does_not_matter(app: Flask, host_listens: bool) -> None:
-    """What was read is read: its end may fail, on a connection of its own or the session's."""
+def test_a_connection_lost_after_reading_does_not_matter(
+    store_app: Flask, host_listens: bool
+) -> None:
+    """After everything has been read, its end may fail, on a connection or in the session."""
     if host_listens:
-        sa.event.listen(get_session(), "do_orm_execute", lambda state: None)
+        sa.event.listen(db.session(), "do_orm_execute", lambda state: None)
 
     def fail(connection: sa.Connection) -> None:
         raise sa.exc.OperationalError("ROLLBACK", {}, Exception("connection lost"))
@@ -87,7 +89,7 @@ def test_a_connection_lost_after_reading_does_not_matter(app: Flask, host_listen
         sa.event.remove(db.engine, "rollback", fail)
     assert image is not None
     assert image["size"] == 1
-    assert not get_session().in_transaction()
+    assert not db.session().in_transaction()
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def test_a_connection_lost_after_reading_does_not_matter(app: Flask, host_listen
     ],
 )
 def test_a_model_without_the_columns_is_refused(
-    app: Flask, model: type[db.Model], message: str
+    store_app: Flask, model: type[db.Model], message: str
 ) -> None:
     """The error names the model, the relationship and the column that is missing."""
     with pytest.raises(TypeError, match=message):
@@ -107,16 +109,28 @@ def test_a_model_without_the_columns_is_refused(
 
 @pytest.mark.parametrize("model", [db, Plain(), object, None])
 def test_what_is_no_model_is_refused(model: Any) -> None:
-    """What is no mapped class is refused when the store is made."""
+    """Anything that is not a mapped class is refused when the store is made."""
     with pytest.raises(TypeError, match="must be the class of a model"):
         ModelStore(model)
 
 
-def test_a_missing_entity(app: Flask) -> None:
+def test_a_missing_entity(store_app: Flask) -> None:
     """Loading entities, too, a missing image is None."""
     assert ModelStore(Plain, entities=True)("no such image") is None
 
 
-def test_copies_in_a_model_that_knows_no_deletion(app: Flask) -> None:
+@pytest.mark.parametrize("columns", [(), ("checksum",), ("size",)], ids=str)
+def test_no_copies_without_a_checksum_and_a_size(
+    store_app: Flask, columns: tuple[str, ...]
+) -> None:
+    """A model that does not keep both cannot say that data is the same, so it has no copies."""
+    base = type("Base", (DeclarativeBase,), {})
+    attributes = {name: mapped_column(sa.String(9)) for name in columns}
+    attributes["id"] = mapped_column(sa.String(9), primary_key=True)
+    model = type("Partial", (base,), {"__tablename__": "partial", **attributes})
+    assert ModelStore(model).copies_of("c", 1) == []
+
+
+def test_copies_in_a_model_that_knows_no_deletion(store_app: Flask) -> None:
     """A model without a column named deleted has all its images."""
     assert ModelStore(Plain).copies_of("c", 1) == ["a"]

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
+from marshmallow import fields, post_dump, pre_dump
 from sqlalchemy import select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from flask_imagemeta import (
+    HeaderSchema,
     Identity,
     ImageMeta,
     ImageMetaSchema,
@@ -20,8 +22,16 @@ from flask_imagemeta import (
     image_shown,
     keystone_identity,
 )
-from flask_imagemeta.fields import Text
-from flask_imagemeta.stores import ModelStore
+from flask_imagemeta.fields import Properties, Text
+from flask_imagemeta.stores import (
+    GlanceAPI,
+    GlanceDatabase,
+    Lookup,
+    ModelStore,
+    Searchable,
+    Walkable,
+    Writable,
+)
 
 
 class Base(DeclarativeBase):
@@ -55,6 +65,53 @@ def typed_columns(image: Image, old: OldStyle) -> None:
     properties: dict[str, Any] = image.properties
     select(Image.id, Image.architecture).where(Image.owner == "p", OldStyle.deleted.is_(False))
     print(name, size, properties)
+
+
+def tutorial(app: Flask) -> None:
+    """The lines of the tutorial: an image is made from its fields, and read back from headers."""
+    db.session.add_all(
+        [
+            OldStyle(id="debian-12", size=347930624, is_public=True, properties={"os": "debian"}),
+            Image(id="payroll", name="Payroll appliance", architecture="x86_64"),
+        ]
+    )
+    response = app.test_client().head("/v1/images/debian-12")
+    image = ImageMetaSchema().load(response.headers)
+    print(image["size"], image["properties"]["os"])
+
+
+def headers_and_back(schema: HeaderSchema) -> None:
+    """One image is a dict, several are a list."""
+    headers: dict[str, str] = schema.dump({"id": "a"})
+    print(headers["X-Image-Meta-Id"].lower())
+    several: list[dict[str, str]] = schema.dump([{"id": "a"}], many=True)
+    image: dict[str, Any] = schema.load(headers, unknown="exclude")
+    images: list[dict[str, Any]] = schema.load(several, many=True)
+    raw: dict[str, Any] = schema.load([(b"x-image-meta-id", b"a")])
+    print(image, images, raw)
+
+
+def images_of_a_list(app: Flask) -> None:
+    """The images of a list are loaded as headers are."""
+    answer = app.test_client().get("/v1/images/detail?name=debian-12")
+    images = ImageMetaSchema().load(answer.get_json()["images"], many=True)
+    print([image["id"] for image in images])
+
+
+class HookedSchema(HeaderSchema):
+    """A schema with marshmallow's hooks, and fields of both kinds."""
+
+    name = Text(attribute="title")
+    tags = fields.List(fields.String())
+    properties = Properties(stem="tag-")
+
+    @pre_dump
+    def unwrap(self, data: dict[str, Any], **kwargs: Any) -> Any:
+        return data["image"]
+
+    @post_dump
+    def add(self, headers: dict[str, str], **kwargs: Any) -> dict[str, str]:
+        return {**headers, "X-Note": "a"}
 
 
 class FirmwareSchema(ImageMetaSchema):
@@ -105,4 +162,16 @@ def is_shown(name: str, identity: Identity | None) -> bool:
 # A decorator leaves a function's type as it was.
 size: int | None = count(Image())
 shown: bool = is_shown("name", None)
-image_shown.connect(lambda sender, **data: None)
+
+
+@image_shown.connect
+def note(sender: Flask, image_id: str, **data: object) -> None:
+    print(sender.name, image_id)
+
+
+# The ready-made stores have the methods of the protocols, with the same types.
+model_store, database, api = ModelStore(Image), GlanceDatabase("sqlite://"), GlanceAPI("http://h")
+lookups: list[Lookup] = [model_store, database, api, find_record]
+walkable: list[Walkable] = [model_store, database, api]
+writable: list[Writable] = [model_store]
+searchable: list[Searchable] = [model_store, database, api]

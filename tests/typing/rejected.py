@@ -3,10 +3,12 @@
 Each mistake is ignored by its code; an ignore that is not needed is itself an error.
 """
 
+# pyright: reportUnnecessaryTypeIgnoreComment=true
+
 from __future__ import annotations
 
 from flask_imagemeta import Identity, ImageMeta, ImageRecord
-from flask_imagemeta.stores import ModelStore
+from flask_imagemeta.stores import GlanceDatabase, Lookup, ModelStore, Walkable, Writable
 
 
 def no_argument() -> None:
@@ -33,3 +35,16 @@ ImageRecord(id="a").name = "b"  # type: ignore[misc]
 Identity(project_id=7)  # type: ignore[arg-type]
 Identity("p", roles=7)  # type: ignore[arg-type]
 Identity("p").is_admin = True  # type: ignore[misc]
+
+
+class AddsOne:
+    """Not a store: it adds one image instead of several, and cannot be walked."""
+
+    def add(self, image: ImageRecord) -> str:
+        return image.id
+
+
+lookup: Lookup = no_argument  # type: ignore[assignment]
+walkable: Walkable = AddsOne()  # type: ignore[assignment]
+writable: Writable = AddsOne()  # type: ignore[assignment]
+writable = GlanceDatabase("sqlite://")  # type: ignore[assignment]

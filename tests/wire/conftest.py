@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from .servers import COMMANDS, Server, running
+from .servers import RIGHT, SLOW, Server, running
+
+SERVERS = [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in RIGHT]
 
 
-@pytest.fixture(scope="session", params=COMMANDS)
+@pytest.fixture(scope="session", params=SERVERS)
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:

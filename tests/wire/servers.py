@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,11 +15,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tests.needs import needs
+from tests.registry import make_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 30  # seconds, for a server to start and for one answer, on a busy machine
 
 GUNICORN = ("-m", "gunicorn", "--bind", "127.0.0.1:{port}", "--no-control-socket")
+MOD_WSGI = (  # compressing, as Debian's Apache does
+    *("-m", "mod_wsgi.express.cli", "start-server", "--host", "127.0.0.1", "--port", "{port}"),
+    *("--server-root", "{folder}/apache", "--working-directory", "{folder}", "--log-to-terminal"),
+    *("--locale", "C.UTF-8", "--compress-responses", "--application-type", "module"),
+)
 COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "gunicorn-sync": ("gunicorn", (*GUNICORN, "tests.wire.wsgi")),
     "gunicorn-gthread": ("gunicorn", (*GUNICORN, "--threads", "2", "tests.wire.wsgi")),
@@ -34,11 +41,53 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
         "waitress",
         ("-m", "waitress", "--listen", "127.0.0.1:{port}", "tests.wire.wsgi:application"),
     ),
+    "gunicorn-gevent": ("gevent", (*GUNICORN, "--worker-class", "gevent", "tests.wire.wsgi")),
+    "cheroot": (
+        "cheroot",
+        ("-m", "cheroot", "--bind", "127.0.0.1:{port}", "tests.wire.wsgi:application"),
+    ),
+    "gevent": ("gevent", ("-m", "tests.wire.serve_gevent", "{port}")),
+    "mod_wsgi": ("mod_wsgi", (*MOD_WSGI, "--map-head-to-get", "Off", "tests.wire.wsgi")),
     "werkzeug": ("werkzeug", ("-m", "tests.wire.serve_werkzeug", "{port}")),
+    # What follows is wrong, each in a way of its own: see test_wrong_servers.py.
+    "mod_wsgi-as-it-comes": ("mod_wsgi", (*MOD_WSGI, "tests.wire.wsgi")),
+    "gunicorn-h2": (
+        "gunicorn",
+        (
+            *(*GUNICORN, "--threads", "2", "--http-protocols", "h2,h1"),
+            *("--http2-cleartext", "both", "tests.wire.wsgi"),
+        ),
+    ),
+    "gunicorn-gevent-async": (
+        "gevent",
+        (*GUNICORN, "--worker-class", "gevent", "tests.wire.async_app"),
+    ),
+    "granian": (
+        "granian",
+        (
+            *("-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", "{port}"),
+            "tests.wire.wsgi:application",
+        ),
+    ),
+    "hypercorn": (
+        "hypercorn",
+        ("-m", "hypercorn", "--bind", "127.0.0.1:{port}", "wsgi:tests.wire.wsgi:application"),
+    ),
+    "a2wsgi": ("a2wsgi", ("-m", "uvicorn", "--port", "{port}", "tests.wire.asgi:application")),
 }
+INSTALLED = {  # from a package registry, in folders of their own
+    "mod_wsgi": ("mod_wsgi",),
+    "mod_wsgi-as-it-comes": ("mod_wsgi",),
+    "gunicorn-h2": ("h2",),
+    "granian": ("granian",),
+    "hypercorn": ("hypercorn",),
+    "a2wsgi": ("a2wsgi", "uvicorn"),
+}
+RIGHT = tuple(COMMANDS)[: tuple(COMMANDS).index("werkzeug") + 1]
+SLOW = ("gunicorn-gevent", "cheroot", "gevent", "mod_wsgi")  # those that only the slow tests run
 # The others close after each answer, and say so.
-KEEPS_ALIVE = ("gunicorn-gthread", "uwsgi", "waitress")
-PIPELINES = ("gunicorn-gthread", "waitress")  # uWSGI answers the first request of several
+KEEPS_ALIVE = ("gunicorn-gthread", "uwsgi", "waitress", *SLOW)
+PIPELINES = ("gunicorn-gthread", "waitress", *SLOW)  # uWSGI answers the first request of several
 
 
 @dataclass(frozen=True)
@@ -81,20 +130,24 @@ def read_head(connection: socket.socket) -> bytes:
 def running(name: str, folder: Path) -> Iterator[Server]:
     """Run one of the servers, its database and log in a folder."""
     module, arguments = COMMANDS[name]
-    if find_spec(module) is None:
+    path = [str(ROOT)]
+    if name in INSTALLED:
+        path.append(str(make_folder(*INSTALLED[name])))
+    elif find_spec(module) is None:
         needs(f"{module}, to serve with {name}")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environ = {
         **os.environ,
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join(path),
         "WIRE_DATABASE_URI": f"sqlite:///{folder / 'images.sqlite'}",
     }
+    prefix = as_nobody(folder) if COMMANDS[name][0] == "mod_wsgi" else []
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, *(argument.format(port=port) for argument in arguments)],
+            [*prefix, sys.executable, *(a.format(port=port, folder=folder) for a in arguments)],
             cwd=folder,
             env=environ,
             stdout=output,
@@ -109,12 +162,26 @@ def running(name: str, folder: Path) -> Iterator[Server]:
         process.wait(PATIENCE)
 
 
+def as_nobody(folder: Path) -> list[str]:
+    """Return what runs a command as another user, who owns the folder, where this is root.
+
+    Apache refuses to serve as root. The user may read every file, as root may: Python itself may
+    be in a place of root's.
+    """
+    if os.getuid() != 0:
+        return []
+    program = shutil.which("setpriv") or needs("setpriv, since Apache does not serve as root")
+    shutil.chown(folder, "nobody", "nogroup")
+    may_read = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    return [program, "--reuid=nobody", "--regid=nogroup", "--clear-groups", *may_read]
+
+
 def wait_for(server: Server, process: subprocess.Popen[bytes]) -> None:
     """Return as soon as the server answers."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            if server.head("/odd/v1/images/plain").startswith(b"HTTP/1.1 200"):
+            if server.head("/odd/v1/images/plain").startswith(b"HTTP/1.1 "):
                 return
         except OSError:  # noqa: PERF203
             time.sleep(0.02)

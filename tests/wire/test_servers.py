@@ -40,7 +40,7 @@ def test_the_documented_example_comes_with_its_names_in_exact_letter_case(server
     ]
     names = [name for name, _ in by_h11(raw)]
     assert b"X-Openstack-Request-Id" in names
-    assert (b"Content-Length", b"0") in by_h11(raw)
+    assert b"\r\nContent-Length: 0\r\n" in raw or server.name == "mod_wsgi"
 
 
 def test_the_examples_images_and_firmware_are_read_by_every_client(server: Server) -> None:
@@ -68,7 +68,7 @@ def test_odd_names_arrive_as_the_same_bytes_in_every_client(server: Server) -> N
 
 
 def test_odd_property_names_arrive_as_tokens(server: Server) -> None:
-    """A property's name is percent-encoded where it is no token, and one of a pair is counted."""
+    """A property's name that is not a token is percent-encoded, and one of a pair is counted."""
     raw = server.head(ODD + "properties")
     assert status_of(raw) == 200
     wanted = {unquote_to_bytes(name).lower(): value for name, value in PROPERTY_HEADERS.items()}
@@ -98,7 +98,7 @@ def test_an_image_that_no_client_could_read_is_an_empty_500(server: Server) -> N
     """A name of a MiB gives a 500 without metadata, and the log says which field it was."""
     raw = server.head(ODD + "too-long")
     assert status_of(raw) == 500
-    assert b"X-Image-Meta" not in raw
+    assert b"\nX-Image-Meta" not in raw
     assert "image 'too-long': cannot be sent: name = " in server.log.read_text()
 
 
@@ -119,7 +119,7 @@ def test_a_request_header_decides_the_status(server: Server, line: str, status: 
     raw = server.head(ODD + "plain", line)
     assert status_of(raw) == status
     assert b"\r\nX-Openstack-Request-Id: req-" in raw
-    assert (b"X-Image-Meta" in raw) == (status == 200)
+    assert (b"\nX-Image-Meta" in raw) == (status == 200)
 
 
 @pytest.mark.parametrize("lines", [["X-Image-Meta-Size:"], ["X-Image-Meta-Size: 12"] * 2])
@@ -167,7 +167,9 @@ def test_an_error_has_no_body(server: Server, method: str, path: str, status: in
     """404, 405 and 503 end with their headers, GET too."""
     raw = server.head(ODD + path, "Content-Length: 0", method=method)
     assert status_of(raw) == status
-    assert b"\r\nContent-Length: 0\r\n" in raw
+    # Apache leaves an empty answer's length out of the answer to HEAD, as RFC 9110 allows.
+    may_lack_length = method == "HEAD" and server.name == "mod_wsgi"
+    assert b"\r\nContent-Length: 0\r\n" in raw or may_lack_length
     assert (b"\r\nAllow: HEAD, OPTIONS\r\n" in raw) == (status == 405)
     assert (b"\r\nRetry-After: 5\r\n" in raw) == (status == 503)
 
@@ -185,7 +187,7 @@ def test_a_304_has_the_etag_of_the_200_and_no_metadata(server: Server) -> None:
     raw = server.head(ODD + "plain", f"If-None-Match: {etag}")
     assert status_of(raw) == 304
     assert next(v for k, v in by_h11(raw) if k.lower() == b"etag").decode() == etag
-    assert b"X-Image-Meta" not in raw
+    assert b"\nX-Image-Meta" not in raw
 
 
 def test_http_1_0_is_answered_in_full(server: Server) -> None:

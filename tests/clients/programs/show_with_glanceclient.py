@@ -1,4 +1,7 @@
-"""Print, as JSON, what python-glanceclient reads of each image: BASE TOKEN ID [ID ...]."""
+"""Print, as JSON, what python-glanceclient reads of each image: BASE TOKEN ID [ID ...].
+
+For Python 2 as well.
+"""
 
 import json
 import sys
@@ -6,7 +9,7 @@ import sys
 from glanceclient import Client
 from glanceclient.exc import HTTPNotFound
 
-base, token, *image_ids = sys.argv[1:]
+base, token = sys.argv[1:3]
 client = Client("1", endpoint=base, token=token)
 
 
@@ -17,4 +20,4 @@ def show(image_id):
         return None
 
 
-print(json.dumps({image_id: show(image_id) for image_id in image_ids}))
+print(json.dumps({image_id: show(image_id) for image_id in sys.argv[3:]}))

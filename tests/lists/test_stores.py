@@ -1,0 +1,329 @@
+"""The recorded cases of the lists over the stores, on three databases: as over plain images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from random import Random
+from typing import Any, get_args
+from urllib.parse import urlencode
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from flask_imagemeta import ImageMeta, ImageMixin
+from flask_imagemeta.query import SortKey
+from flask_imagemeta.stores import GlanceDatabase, ModelStore
+
+from ..recorded import as_columns, ask
+from ..stores import databases
+from .recorded import CASES, IMAGES, RECORDED, identity
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+db = SQLAlchemy(model_class=Base)
+
+
+class Image(ImageMixin, db.Model):
+    """Properties and members in JSON columns."""
+
+    visibility: Mapped[str] = mapped_column(sa.String(9))
+    members: Mapped[list[str]] = mapped_column(sa.JSON)
+
+
+class Property(db.Model):
+    image_id: Mapped[str] = mapped_column(sa.ForeignKey("row_image.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    value: Mapped[str | None] = mapped_column(sa.Text)
+    deleted: Mapped[bool] = mapped_column(default=False)
+
+
+class Member(db.Model):
+    image_id: Mapped[str] = mapped_column(sa.ForeignKey("row_image.id"), primary_key=True)
+    member: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    deleted: Mapped[bool] = mapped_column(default=False)
+
+
+class RowImage(ImageMixin, db.Model):
+    """Properties and members in rows of their own."""
+
+    visibility: Mapped[str] = mapped_column(sa.String(9))
+    properties: Mapped[list[Property]] = relationship()  # type: ignore[assignment]
+    members: Mapped[list[Member]] = relationship()
+
+
+def as_rows(record: dict[str, Any]) -> RowImage:
+    """Return a recorded image with all its rows, deleted ones, too."""
+    rows = {
+        "properties": [Property(**row) for row in record["properties"]],
+        "members": [
+            Member(member=row["member"], deleted=row["deleted"]) for row in record["members"]
+        ],
+    }
+    return RowImage(**{**as_columns(record), **rows})
+
+
+STORES = {
+    "plain": lambda: IMAGES.get,
+    "json_column": lambda: ModelStore(Image),
+    "rows": lambda: ModelStore(RowImage),
+    "engine": lambda: ModelStore(RowImage, engine=lambda: db.engine),
+    "entities": lambda: ModelStore(RowImage, entities=True),
+}
+
+
+@pytest.fixture(scope="module")
+def stores_app(url: str) -> Iterator[Flask]:
+    """An application that serves the recorded images from each of the stores."""
+    app = Flask("tests")
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    db.init_app(app)
+    with app.app_context():
+        db.create_all()
+        for record in RECORDED["images"].values():
+            db.session.add_all([Image(**as_columns(record)), as_rows(record)])
+        db.session.commit()
+    for name, make in STORES.items():
+        app.config[f"{name.upper()}_URL_PREFIX"] = f"/{name}/v1"
+        store = make()
+        search = getattr(store, "search", lambda query: IMAGES.values())
+        ImageMeta(app, name=name, lookup=store, search=search, identity=identity)
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+def answer_of(app: Flask, case: dict[str, Any], store: str) -> tuple[int, str, Any]:
+    status, headers, body = ask(app, case, store and f"/{store}")
+    is_json = headers["Content-Type"] == "application/json"
+    return status, headers["Content-Type"], json.loads(body) if is_json else body
+
+
+def random_cases(count: int) -> Iterator[dict[str, Any]]:
+    """Yield cases with a few parameters each, whose pages are short."""
+    chance = Random(14)
+    callers = [case["identity"] for case in RECORDED["cases"]]
+    values = {
+        "name": ["twin", "CIRROS", "", "in:cirros,twin", " padded ", "Gr\u00f6\u00dfe"],
+        "status": ["active", "killed", "in:active,queued"],
+        "size_min": ["0", "1001", "9" * 25],
+        "size_max": ["2000", "9" * 25],
+        "min_ram": ["0", "64", "9" * 25],
+        "min_disk": ["0", "1"],
+        "protected": ["true", "false"],
+        "is_public": ["None", "False", "True"],
+        "changes-since": ["2024-03-02T10:20:00Z", "2020-01-01"],
+        "property-os_distro": ["debian", "DEBIAN"],
+        'property-a"b': ["\0"],
+        "sort_key": [*get_args(SortKey)],
+        "sort_dir": ["asc", "desc"],
+        "limit": ["1", "2", "3", "7"],
+        "marker": list(IMAGES),
+    }
+    for _ in range(count):
+        names = chance.sample(list(values), chance.randint(1, 6))
+        query = urlencode({name: chance.choice(values[name]) for name in names})
+        request = {"method": "GET", "path": f"/v1/images/detail?{query}", "headers": []}
+        yield {"identity": chance.choice(callers), "request": request}
+
+
+def large_cases() -> Iterator[dict[str, Any]]:
+    """Yield cases with more conditions, or values, than a database takes in one statement."""
+    for query in (
+        "&".join(f"property-{number}=" for number in range(1500)),
+        "name=in:twin" + ",x" * 70_000,
+        "&".join(f"{name}=in:active,twin{',x' * 300}" for name in ("name", "status")),
+    ):
+        request = {"method": "GET", "path": f"/v1/images/detail?{query}", "headers": []}
+        yield {"identity": None, "request": request}
+
+
+ASKED = {
+    "recorded": [*CASES.values()],
+    "random": [*random_cases(150)],
+    "large": [*large_cases()],
+}
+either = pytest.mark.parametrize(
+    "asked", ["recorded", "large", pytest.param("random", marks=pytest.mark.slow)]
+)
+
+
+@either
+@pytest.mark.parametrize(
+    "store",
+    [
+        "json_column",
+        *(pytest.param(s, marks=pytest.mark.slow) for s in ("rows", "engine", "entities")),
+    ],
+)
+def test_as_over_plain_images(stores_app: Flask, store: str, asked: str) -> None:
+    """Each recorded case, and others, answers as over plain images, whose deviations have names."""
+    for case in ASKED[asked]:
+        expected = answer_of(stores_app, case, "plain")
+        assert answer_of(stores_app, case, store) == expected, case["request"]["path"][:200]
+
+
+@pytest.mark.parametrize(
+    ("store", "project_id", "limit", "count"),
+    [
+        ("json_column", "tenant_b", 5, 1),
+        ("rows", None, 20, 1),
+        ("rows", "tenant_b", 20, 2),
+        ("engine", "tenant_b", 20, 2),
+        ("entities", "tenant_b", 5, 1),
+    ],
+)
+def test_statements_of_a_page(
+    stores_app: Flask,
+    statements: list[str],
+    store: str,
+    project_id: str | None,
+    limit: int,
+    count: int,
+) -> None:
+    """A page is one statement, and one for all members where the answer depends on them."""
+    identity = project_id and {"project_id": project_id, "roles": []}
+    request = {"method": "GET", "path": f"/v1/images/detail?limit={limit}", "headers": []}
+    answer_of(stores_app, {"identity": identity, "request": request}, store)  # it may be the first
+    statements.clear()
+    answer_of(stores_app, {"identity": identity, "request": request}, store)
+    assert len(statements) == count, statements
+
+
+# A Glance's own tables
+
+
+def as_glance_rows(records: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return recorded images as rows of a Glance's tables, with the columns that it demands."""
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in databases.GLANCE_TABLES}
+    now = datetime(2024, 1, 1)
+    for record in records:
+        times = {
+            name: record[name] and datetime.fromisoformat(record[name])
+            for name in ("created_at", "updated_at", "deleted_at")
+        }
+        rows["images"].append({**record, **times, "os_hidden": False})
+        own = {"image_id": record["id"], "created_at": now}
+        for row in record["properties"]:
+            rows["image_properties"].append({**row, **own})
+        for row in record["members"]:
+            rows["image_members"].append({**row, **own, "can_share": False})
+    return rows
+
+
+@pytest.fixture(scope="module")
+def glance_app(glance_url: str, kind: str) -> Iterator[Flask]:
+    """An application over a Glance's database that holds the recorded images."""
+    engine = sa.create_engine(glance_url)
+    tables = sa.MetaData()
+    tables.reflect(engine, only=databases.GLANCE_TABLES)
+    with engine.begin() as connection:
+        for name in reversed(databases.GLANCE_TABLES):
+            connection.execute(sa.delete(tables.tables[name]))
+        for name, rows in as_glance_rows(RECORDED["images"].values()).items():
+            known = tables.tables[name].columns.keys()
+            kept = [{k: v for k, v in row.items() if k in known} for row in rows]
+            connection.execute(sa.insert(tables.tables[name]), kept)
+    app = Flask("tests")
+    store = GlanceDatabase(engine)
+    ImageMeta(app, lookup=store, search=store.search, identity=identity)
+    images = {
+        image_id: in_whole_seconds(image) if kind == "mariadb" else image
+        for image_id, image in IMAGES.items()
+    }
+    app.config["PLAIN_URL_PREFIX"] = "/plain/v1"
+    ImageMeta(
+        app,
+        name="plain",
+        lookup=images.get,
+        search=lambda query: images.values(),
+        identity=identity,
+    )
+    yield app
+    engine.dispose()
+
+
+def in_whole_seconds(image: dict[str, Any]) -> dict[str, Any]:
+    """Return an image with its times as MariaDB keeps them in a Glance's tables."""
+    return {
+        name: value and value[:19] if name.endswith("_at") else value
+        for name, value in image.items()
+    }
+
+
+@either
+def test_a_glances_database(glance_app: Flask, asked: str) -> None:
+    """Over a Glance's tables, each case answers as over plain images."""
+    for case in ASKED[asked]:
+        expected = answer_of(glance_app, case, "plain")
+        assert answer_of(glance_app, case, "") == expected, case["request"]["path"]
+
+
+def test_statements_of_a_glances_page(glance_app: Flask, statements: list[str]) -> None:
+    """A page is one statement, and one for members, besides those that make it read-only."""
+    request = {"method": "GET", "path": "/v1/images/detail?limit=20", "headers": []}
+    for project_id, count in ((None, 1), ("tenant_b", 2)):
+        caller = project_id and {"project_id": project_id, "roles": []}
+        statements.clear()
+        answer_of(glance_app, {"identity": caller, "request": request}, "")
+        assert len([one for one in statements if "FROM image" in one]) == count, statements
+
+
+def test_a_marker_of_another_store(glance_app: Flask, kind: str) -> None:
+    """A page goes on after an image of another lookup, whose times are text."""
+    first, second = (f"00000000-0000-4000-8000-0000000000{number}" for number in ("31", "30"))
+    store = GlanceDatabase(glance_app.extensions["imagemeta"]["imagemeta"].store._engine())
+    marker = in_whole_seconds(IMAGES[first]) if kind == "mariadb" else IMAGES[first]
+    app = Flask("tests")
+    ImageMeta(app, lookup={first: marker}.get, search=store.search)
+    answer = app.test_client().get(f"/v1/images?marker={first}&limit=1")
+    assert [image["id"] for image in answer.get_json()["images"]] == [second]
+
+
+# Columns of other types
+
+
+class Numbered(db.Model):
+    """A model whose id is a number, and whose status SQL sorts by its place in the list."""
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    status: Mapped[str] = mapped_column(sa.Enum("queued", "active", name="status"))
+    size: Mapped[int] = mapped_column(default=1)
+    is_public: Mapped[bool] = mapped_column(default=True)
+
+
+@pytest.mark.parametrize("sort_key", ["id", "status", "size"])
+def test_columns_of_other_types_are_sorted(url: str, sort_key: str) -> None:
+    """Ids that are numbers and a status that is an enumeration are sorted as text."""
+    numbers = (9, 10, 11, 100, 2)
+    app = Flask("tests")
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    db.init_app(app)
+    ImageMeta(app, lookup=(store := ModelStore(Numbered)), search=store.search)
+    with app.app_context():
+        db.metadata.create_all(db.engine, [Numbered.__table__])
+        db.session.add_all(
+            Numbered(id=number, status=("queued", "active")[number % 2]) for number in numbers
+        )
+        db.session.commit()
+    statuses = {str(number): ("queued", "active")[number % 2] for number in numbers}
+    keys = {"id": str, "status": lambda key: (statuses[key], key), "size": str}
+    ids: list[str] = []
+    for _ in numbers:
+        query = urlencode(
+            {"sort_key": sort_key, "sort_dir": "asc", "limit": 1, "marker": "".join(ids[-1:])}
+        )
+        answer = app.test_client().get(f"/v1/images?{query if ids else query.split('&marker')[0]}")
+        assert answer.json is not None
+        ids += [str(image["id"]) for image in answer.json["images"]]
+    with app.app_context():
+        db.metadata.drop_all(db.engine, [Numbered.__table__])
+        db.engine.dispose()
+    assert ids == sorted(statuses, key=keys[sort_key])

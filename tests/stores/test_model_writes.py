@@ -1,0 +1,426 @@
+"""ModelStore.add() and put(), on all three databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from flask_imagemeta import ImageMixin, ImageRecord, InvalidImage, StoreUnavailable
+from flask_imagemeta.stores import GlanceDatabase, ModelStore
+
+from .databases import GLANCE
+
+TIME = datetime(2020, 1, 2, 3, 4, 5, 678)
+FULL = ImageRecord(
+    "a",
+    name="größer",
+    status="active",
+    size=2**62,
+    virtual_size=2**61,
+    disk_format="qcow2",
+    container_format="bare",
+    min_disk=3,
+    min_ram=4,
+    checksum="c" * 32,
+    owner="p",
+    protected=True,
+    deleted=False,
+    created_at=TIME,
+    updated_at=TIME + timedelta(days=1),
+    deleted_at=TIME + timedelta(days=2),
+    visibility="shared",
+    properties={"os": "debian", "größe": " x "},
+    members=("q", "r"),
+)
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+db = SQLAlchemy(model_class=Base)
+
+
+class Json(ImageMixin, db.Model):
+    """The mixin with a visibility, and with members; properties are a JSON column."""
+
+    visibility: Mapped[str | None] = mapped_column(sa.String(9))
+    members: Mapped[list[JsonMember]] = relationship(cascade="all, delete-orphan")
+
+
+class JsonMember(db.Model):
+    image_id: Mapped[str] = mapped_column(sa.ForeignKey("json.id"), primary_key=True)
+    member: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+
+
+class Rows(ImageMixin, db.Model):
+    """A model whose properties are rows, too; both kinds of rows can be marked as deleted."""
+
+    visibility: Mapped[str | None] = mapped_column(sa.String(9))
+    properties: Mapped[list[Property]] = relationship()  # type: ignore[assignment]
+    members: Mapped[list[RowsMember]] = relationship()
+
+
+class Property(db.Model):
+    image_id: Mapped[str] = mapped_column(sa.ForeignKey("rows.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(100), primary_key=True)
+    value: Mapped[str | None] = mapped_column(sa.Text)
+    deleted: Mapped[bool] = mapped_column(default=False)
+
+
+class RowsMember(db.Model):
+    image_id: Mapped[str] = mapped_column(sa.ForeignKey("rows.id"), primary_key=True)
+    member: Mapped[str] = mapped_column(sa.String(100), primary_key=True)
+    deleted: Mapped[bool] = mapped_column(default=False)
+
+
+class Plain(ImageMixin, db.Model):
+    """The mixin alone: neither a visibility nor members."""
+
+
+class Zoned(db.Model):
+    """A model whose times have a time zone, if the database can keep one."""
+
+    id: Mapped[str] = mapped_column(sa.String(9), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(
+        sa.DateTime(timezone=True).with_variant(mysql.DATETIME(timezone=True, fsp=6), "mariadb")
+    )
+
+
+class Binary(ImageMixin, db.Model):
+    """A model whose properties are JSONB on PostgreSQL."""
+
+    properties: Mapped[dict[str, Any]] = mapped_column(
+        sa.JSON().with_variant(postgresql.JSONB, "postgresql"), default=dict
+    )
+
+
+MODELS = pytest.mark.parametrize("model", [Json, Rows])
+ON_SQLITE = pytest.mark.parametrize("kind", ["sqlite"], indirect=True, scope="module")
+WAYS = pytest.mark.parametrize("way", ["add", "put"])
+
+
+@pytest.fixture(scope="module")
+def writes_app(url: str) -> Iterator[Flask]:
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    db.init_app(app)
+    with app.app_context():
+        db.create_all()
+        yield app
+        db.engine.dispose()
+
+
+@pytest.fixture(autouse=True)
+def empty(writes_app: Flask) -> Iterator[None]:
+    yield
+    db.session.rollback()
+    for table in reversed(db.metadata.sorted_tables):
+        db.session.execute(sa.delete(table))
+    db.session.commit()
+    db.session.remove()
+
+
+def read(store: ModelStore, image_id: str) -> dict[str, Any]:
+    """Return an image as ImageRecord has it."""
+    found = dict(store(image_id))
+    names = {field for field in found if hasattr(FULL, field)} - {"is_public"}
+    image = ImageRecord(**{name: found[name] for name in names})
+    return asdict(replace(image, members=tuple(sorted(image.members))))
+
+
+def to_utc(time: datetime) -> datetime:
+    return time if time.tzinfo is None else time.astimezone(timezone.utc).replace(tzinfo=None)
+
+
+def as_object(image: ImageRecord) -> Any:
+    return SimpleNamespace(**asdict(image))
+
+
+@WAYS
+@MODELS
+@pytest.mark.parametrize("make", [lambda image: image, asdict, as_object])
+def test_what_a_walk_gives(model: type[Any], way: str, make: Any) -> None:
+    """A record, a mapping and an object are kept whole: id, timestamps, properties, members."""
+    store = ModelStore(model)
+    assert getattr(store, way)([make(FULL)]) == ["a"]
+    assert read(store, "a") == asdict(FULL)
+
+
+@MODELS
+def test_a_walk_fills_another_store(model: type[Any], kind: str) -> None:
+    """What a Glance's walk gives is put as it is, and what a ModelStore's gives as well."""
+    glance = GlanceDatabase(GLANCE)
+    images = [
+        replace(image, properties={})  # MariaDB's TEXT cannot keep all of them as rows
+        for image in glance.walk()
+    ]
+    store, other = ModelStore(model), ModelStore(Rows if model is Json else Json)
+    store.put(images)
+    other.put(store.walk())
+    glance.close()
+    for image in images:
+        members = tuple(sorted(image.members))
+        expected = asdict(replace(image, members=members, visibility=image.visibility))
+        assert read(store, image.id) == expected
+        assert read(other, image.id) == expected
+
+
+@WAYS
+@MODELS
+def test_none_is_kept(model: type[Any], way: str) -> None:
+    """An explicit None is NULL whatever the default, or else what clients cannot tell from it."""
+    needed = {"id": "a", "status": "active", "created_at": TIME}
+    getattr(ModelStore(model), way)([dict.fromkeys([*asdict(FULL), "is_public"]) | needed])
+    row = db.session.get(model, "a")
+    assert (row.updated_at, row.deleted_at, row.size, row.owner) == (None, None, None, None)
+    assert (row.min_disk, row.min_ram, row.protected, row.deleted) == (0, 0, False, False)
+    assert (row.is_public, row.visibility) == (False, None)
+    assert list(row.members) == []
+
+
+@ON_SQLITE
+@WAYS
+def test_what_cannot_be_none(way: str) -> None:
+    """A None that the column cannot keep is refused by its name."""
+    with pytest.raises(InvalidImage, match=r"created_at = None: the column .*created_at cannot be"):
+        getattr(ModelStore(Json), way)([{"id": "a", "created_at": None}])
+
+
+@MODELS
+def test_put_replaces(model: type[Any]) -> None:
+    """What a new image lacks counts as None, if the column can be NULL: status cannot."""
+    store = ModelStore(model)
+    store.put([FULL])
+    fewer = {"id": "a", "created_at": TIME, "properties": {"os": "other"}, "members": ["r", "s"]}
+    assert store.put([fewer]) == ["a"]
+    new = ImageRecord(
+        "a",
+        status="active",
+        min_disk=0,
+        min_ram=0,
+        created_at=TIME,
+        properties={"os": "other"},
+        members=("r", "s"),
+    )
+    assert read(store, "a") == asdict(new)
+    assert store.count() == 1
+    store.put([FULL])
+    assert read(store, "a") == asdict(FULL)
+
+
+@MODELS
+@pytest.mark.parametrize("updated_at", [TIME, FULL.updated_at, None])
+def test_the_sources_timestamps_win(model: type[Any], updated_at: datetime | None) -> None:
+    """The column's onupdate does not touch an image that is replaced, whatever its own time is."""
+    store = ModelStore(model)
+    store.put([FULL])
+    store.put([replace(FULL, name="new", updated_at=updated_at)])
+    assert db.session.get(model, "a").updated_at == updated_at
+    db.session.get(model, "a").name = "by the host"
+    db.session.commit()
+    assert db.session.get(model, "a").updated_at != updated_at  # it is in force elsewhere
+
+
+@ON_SQLITE
+def test_rows_that_were_deleted_come_back() -> None:
+    """Rows that are marked as deleted are used again for what an image has again."""
+    store = ModelStore(Rows)
+    store.put([FULL])
+    db.session.execute(sa.update(Property).values(deleted=True))
+    db.session.execute(sa.update(RowsMember).values(deleted=True))
+    db.session.commit()
+    assert read(store, "a") == asdict(replace(FULL, properties={}, members=()))
+    store.put([FULL])
+    assert read(store, "a") == asdict(FULL)
+
+
+@ON_SQLITE
+def test_what_is_the_same_is_not_written(statements: list[str]) -> None:
+    """An image that is there already costs no UPDATE."""
+    store = ModelStore(Rows)
+    store.put([FULL])
+    statements.clear()
+    store.put([FULL])
+    assert not [one for one in statements if one.startswith(("UPDATE", "INSERT", "DELETE"))]
+
+
+@WAYS
+@pytest.mark.parametrize("refused", [{"size": 2**64}, {"properties": {"a": object()}}])
+def test_all_or_none(way: str, refused: Any) -> None:
+    """When one image is refused, by us or by the database, none is written and none is changed."""
+    store = ModelStore(Json)
+    store.put([FULL])
+    changed = replace(FULL, id="a" if way == "put" else "c", name="new")
+    with pytest.raises(ValueError, match=r"size = |the database "):
+        getattr(store, way)([replace(FULL, id="b"), changed, replace(FULL, id="d", **refused)])
+    assert [read(store, one["id"]) for one in store.walk()] == [asdict(FULL)]
+
+
+def test_add_refuses_an_id_that_is_there() -> None:
+    """Adding an image twice is a ValueError with the database's words; put replaces it."""
+    store = ModelStore(Json)
+    store.add([FULL])
+    with pytest.raises(ValueError, match=r"(?i)the database says: .*(unique|duplicate)"):
+        store.add([replace(FULL, id="b"), FULL])
+    assert store.count() == 1
+    assert store.put([FULL, FULL]) == ["a", "a"]
+
+
+@ON_SQLITE
+@WAYS
+@pytest.mark.parametrize(
+    ("model", "fields", "message"),
+    [
+        (Json, {"size": 2**63}, "size = 9223372036854775808: the column json.size holds whole"),
+        (Json, {"name": 5}, "name = 5: the column json.name holds text, not int"),
+        (
+            Json,
+            {"min_disk": "many"},
+            "min_disk = 'many': .* holds whole numbers, not str",
+        ),
+        (Json, {"updated_at": "never"}, "updated_at = 'never': the column .* holds times, not str"),
+        (
+            Json,
+            {"protected": "yes"},
+            "protected = 'yes': .* holds True or False, not str",
+        ),
+        (Json, {"owner": "a\ud800"}, r"owner = 'a\\ud800': no database can hold a lone surrogate"),
+        (Json, {"members": "q"}, "members = 'q': must be an iterable of project ids"),
+        (Json, {"is_public": "yes"}, "is_public = 'yes': is neither true nor false"),
+        (Rows, {"properties": ["a"]}, "properties = .*: must be a mapping of names to values"),
+        (Rows, {"properties": {"a": 1}}, r"properties\['a'\] = 1: the column .*value holds text"),
+        (Plain, {"members": ["q"]}, "members = .*: Plain has no members, so it cannot share"),
+        (Plain, {"visibility": "community"}, "visibility = 'community': Plain has is_public and"),
+    ],
+)
+def test_what_does_not_fit(way: str, model: type[Any], fields: Any, message: str) -> None:
+    """What no database can keep is a ValueError that names the field and the value."""
+    with pytest.raises(ValueError, match=message):
+        getattr(ModelStore(model), way)([{"id": "a", "created_at": TIME, **fields}])
+    assert ModelStore(model).count() == 0
+
+
+@WAYS
+@pytest.mark.parametrize(
+    ("fields", "kinds", "message"),
+    [
+        ({"min_disk": 2**31}, ["postgresql", "mariadb"], "min_disk = .* below 2\\*\\*31"),
+        ({"name": "a\0"}, ["postgresql"], "name = .*: PostgreSQL text cannot hold NUL"),
+        ({"properties": {"k": "\0"}}, ["postgresql"], r"properties\['k'\] = .* cannot hold NUL"),
+        ({"name": "é" * 256}, ["postgresql", "mariadb"], "holds 255 characters, not 256"),
+        ({"properties": {"k" * 101: ""}}, ["postgresql", "mariadb"], "holds 100 characters"),
+        ({"id": "x" * 300}, ["postgresql", "mariadb"], "id = .* holds .* characters, not 300"),
+    ],
+)
+def test_what_a_database_does_not_keep(
+    way: str, fields: Any, kinds: list[str], message: str, kind: str
+) -> None:
+    """What only some databases cannot keep is refused there, by field, and kept elsewhere."""
+    store = ModelStore(Rows)
+    image = {"id": "a", "created_at": TIME, **fields}
+    if kind in kinds:
+        with pytest.raises(ValueError, match=message):
+            getattr(store, way)([image])
+        assert store.count() == 0
+    else:
+        getattr(store, way)([image])
+        kept = store(image["id"])
+        assert {name: kept[name] for name in fields} == fields
+
+
+@WAYS
+@pytest.mark.parametrize("properties", [{"k": "\0"}, {"\0": "v"}, {"k": ["\\u0000", {"a": "\0"}]}])
+def test_a_nul_in_json(way: str, properties: Any, kind: str) -> None:
+    """A NUL in a property is kept in JSON, and refused by field where the column is JSONB."""
+    image = {"id": "a", "created_at": TIME, "properties": properties}
+    if kind == "postgresql":
+        with pytest.raises(ValueError, match=r"properties = .*: the column .* is JSONB"):
+            getattr(ModelStore(Binary), way)([image])
+        image["properties"] = {"k": "\\u0000"}  # which only looks like one
+    for model in (Json, Binary):
+        getattr(ModelStore(model), way)([image])
+        assert ModelStore(model)("a")["properties"] == image["properties"]
+    ModelStore(Json).put([image | {"properties": properties}])
+    assert ModelStore(Json)("a")["properties"] == properties
+
+
+@ON_SQLITE
+@WAYS
+def test_values_in_other_forms(way: str) -> None:
+    """A UUID is an id of text, a time is kept in UTC, and texts of times and numbers are read."""
+    zone = timezone(timedelta(hours=2))
+    created_at = TIME.replace(tzinfo=zone)
+    image = {"id": UUID(int=10), "created_at": created_at, "size": "5"}
+    image |= {"updated_at": created_at.isoformat(), "deleted_at": "2020-01-02T03:04:05Z"}
+    (image_id,) = getattr(ModelStore(Json), way)([image])
+    assert image_id == str(UUID(int=10))
+    row = db.session.get(Json, image_id)
+    assert row.created_at == row.updated_at == TIME - timedelta(hours=2)
+    assert (row.size, row.deleted_at) == (5, datetime(2020, 1, 2, 3, 4, 5))
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("size", "1_000"),
+        ("size", "\N{ARABIC-INDIC DIGIT ONE}"),
+        ("size", "+5"),
+        ("size", "9" * 5000),
+        ("created_at", "0001-01-01T00:00:00+14:00"),
+    ],
+)
+@ON_SQLITE
+@WAYS
+def test_a_text_is_read_as_a_header_is(way: str, field: str, text: str) -> None:
+    """A text that no header could have for a number or a time is refused."""
+    with pytest.raises(InvalidImage, match=f"^{field} = .*the column json.{field} holds"):
+        getattr(ModelStore(Json), way)([{"id": "a", field: text}])
+
+
+@WAYS
+def test_a_column_with_a_time_zone(way: str) -> None:
+    """A time without a time zone is in UTC, and one with another is the same moment there."""
+    times = {
+        "a": TIME,
+        "b": TIME.isoformat(),
+        "c": TIME.replace(tzinfo=timezone.utc).astimezone(timezone(timedelta(hours=2))),
+    }
+    images = [{"id": key, "created_at": time} for key, time in times.items()]
+    getattr(ModelStore(Zoned), way)(images)
+    kept = db.session.scalars(sa.select(Zoned.created_at)).all()
+    assert {to_utc(time) for time in kept} == {TIME}
+
+
+def test_a_dry_run() -> None:
+    """A dry run refuses what the call would refuse, and changes nothing."""
+    store = ModelStore(Json)
+    store.put([FULL])
+    changed = replace(FULL, name="new", properties={}, members=())
+    assert store.put([changed, replace(FULL, id="b")], dry_run=True) == ["a", "b"]
+    assert [read(store, one["id"]) for one in store.walk()] == [asdict(FULL)]
+    with pytest.raises(ValueError, match="size ="):
+        store.put([replace(FULL, size=2**64)], dry_run=True)
+
+
+@WAYS
+def test_a_database_that_is_gone(way: str, kind: str, url: str) -> None:
+    """A database that is unreachable is not a refusal of the image."""
+    app = Flask("gone")
+    where = sa.make_url(url)
+    gone = where.set(database="/no/such/folder/x") if kind == "sqlite" else where.set(port=9)
+    app.config["SQLALCHEMY_DATABASE_URI"] = gone
+    SQLAlchemy(app)
+    with app.app_context(), pytest.raises(StoreUnavailable):
+        getattr(ModelStore(Json), way)([FULL])

@@ -1,0 +1,239 @@
+"""Every way in which an object can fail to say who may see it, for every field that decides it.
+
+A field that fails is not an absent one: nothing is shown. A new way has to be added here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property, partial
+from typing import Any
+
+import pytest
+from werkzeug.local import LocalProxy
+
+from flask_imagemeta import Identity, ImageMeta
+from flask_imagemeta.image import ACCESS_FIELDS, read_field
+
+from .apps import make_app
+
+pytestmark = pytest.mark.core
+
+FIELDS = sorted(ACCESS_FIELDS)
+VALUES = {
+    "id": "a",
+    "owner": "p",
+    "deleted": False,
+    "is_public": False,
+    "visibility": "shared",
+    "members": ["guest"],
+}
+Make = Callable[[str], Any]
+
+
+def make_object(field: str, value: Any) -> Any:
+    """Return an image whose class defines one field as this value, perhaps a descriptor."""
+    others = {name: other for name, other in VALUES.items() if name != field}
+    return type("Image", (), {**others, field: value, "project": None})()
+
+
+def property_of(field: str, fail: Callable[[Any], Any]) -> Any:
+    return make_object(field, property(fail))
+
+
+def failing_property(field: str, error: Exception) -> Any:
+    def fail(self: Any) -> Any:
+        raise error
+
+    return property_of(field, fail)
+
+
+def unset_slot(field: str) -> Any:
+    others = {name: value for name, value in VALUES.items() if name != field}
+    return type("Image", (), {**others, "__slots__": (field,)})()
+
+
+class FailingDescriptor:
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, image: Any, owner: type) -> Any:
+        raise AttributeError(self.name)
+
+
+def named_attribute_error(field: str) -> Any:
+    image = property_of(field, lambda self: getattr(self.project, field))
+    assert image.project is None  # so that None lacks what the field is called
+    return image
+
+
+def failing_cached_property(field: str) -> Any:
+    descriptor = cached_property(lambda self: self.project.uuid)
+    descriptor.__set_name__(object, field)
+    return make_object(field, descriptor)
+
+
+class Wrapper:
+    def __init__(self, image: Any) -> None:
+        self._image = image
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._image, name)
+
+
+class GreedyWrapper:
+    def __init__(self, image: Any) -> None:
+        self._image = image
+
+    def __getattribute__(self, name: str) -> Any:
+        return getattr(object.__getattribute__(self, "_image"), name)
+
+
+class ReraisingWrapper(Wrapper):
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return getattr(self._image, name)
+        except AttributeError:
+            raise AttributeError(name) from None
+
+
+class FailingMapping(Mapping[str, Any]):
+    """A mapping one of whose values is computed, and fails."""
+
+    listed = True
+
+    def __init__(self, field: str) -> None:
+        self._field = field
+
+    def __getitem__(self, name: str) -> Any:
+        return {}["project"] if name == self._field else VALUES[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(VALUES if self.listed else VALUES.keys() - {self._field})
+
+    def __len__(self) -> int:
+        return len(VALUES)
+
+
+class UnlistedMapping(FailingMapping):
+    listed = False
+
+
+class ComputedDict(dict[str, Any]):
+    """A dict that computes one of its items, of which dict.get knows nothing."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__({name: value for name, value in VALUES.items() if name != field})
+        self._field = field
+
+    def __getitem__(self, name: str) -> Any:
+        return {}["project"] if name == self._field else super().__getitem__(name)
+
+
+def inner_error(field: str) -> Any:
+    return property_of(field, lambda self: self.project.uuid)
+
+
+FAILING: dict[str, Make] = {
+    "unset slot": unset_slot,
+    "descriptor": lambda field: make_object(field, FailingDescriptor()),
+    "property, another attribute": inner_error,
+    "property, an attribute of the same name": named_attribute_error,
+    "property, AttributeError": partial(failing_property, error=AttributeError()),
+    "property, KeyError": partial(failing_property, error=KeyError("owner")),
+    "property, RuntimeError": partial(failing_property, error=RuntimeError()),
+    "cached property": failing_cached_property,
+}
+FAILING_MAPPINGS: dict[str, Make] = {
+    "mapping": FailingMapping,
+    "mapping that does not list it": UnlistedMapping,
+    "subclass of dict": ComputedDict,
+}
+WRAPPERS: dict[str, Callable[[Any], Any]] = {
+    "bare": lambda image: image,
+    "LocalProxy": lambda image: LocalProxy(lambda: image),
+    "__getattr__": Wrapper,
+    "__getattr__ twice": lambda image: Wrapper(Wrapper(image)),
+    "__getattribute__": GreedyWrapper,
+    "__getattr__ that raises its own": ReraisingWrapper,
+    "__getattr__ around LocalProxy": lambda image: Wrapper(LocalProxy(lambda: image)),
+}
+
+
+def ask(image: Any, identity: Identity | None) -> int:
+    imagemeta = ImageMeta(lookup=lambda image_id: image, identity=lambda: identity)
+    return int(make_app(imagemeta).test_client().head("/v1/images/a").status_code)
+
+
+def check_nothing_is_shown(image: Any, field: str) -> None:
+    # Members are not read for a caller without a project.
+    assert ask(image, None) == (404 if field == "members" else 500)
+    assert ask(image, Identity("stranger")) == 500
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+@pytest.mark.parametrize("way", FAILING)
+def test_an_attribute_that_fails_shows_nothing(way: str, wrapper: str, field: str) -> None:
+    """Whatever fails while an attribute is read, a stranger is not shown the image."""
+    check_nothing_is_shown(WRAPPERS[wrapper](FAILING[way](field)), field)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("wrapper", ["bare", "LocalProxy"])
+@pytest.mark.parametrize("way", FAILING_MAPPINGS)
+def test_an_item_that_fails_shows_nothing(way: str, wrapper: str, field: str) -> None:
+    """Whatever fails while an item of a mapping is read, a stranger is not shown the image."""
+    check_nothing_is_shown(WRAPPERS[wrapper](FAILING_MAPPINGS[way](field)), field)
+
+
+class HandWritten:
+    id = "a"
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name)
+
+
+class HandWrittenFromKeys(HandWritten):
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return {}[name]
+        except KeyError:
+            raise AttributeError(f"no {name} here")  # noqa: B904
+
+
+class Slots:
+    __slots__ = ("id",)
+
+    def __init__(self) -> None:
+        self.id = "a"
+
+
+ABSENT = {
+    "class without it": type("Image", (), {"id": "a"})(),
+    "slots without it": Slots(),
+    "hand-written": HandWritten(),
+    "hand-written, after a KeyError": HandWrittenFromKeys(),
+}
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+@pytest.mark.parametrize("way", ABSENT)
+def test_an_absent_field_is_none(way: str, wrapper: str) -> None:
+    """An object that lacks a field, behind any wrapper, has None there: no owner."""
+    image = WRAPPERS[wrapper](ABSENT[way])
+    assert read_field(image, "owner") is None
+    assert ask(image, None) == 200
+
+
+@pytest.mark.parametrize("owner", ["", [], 0, False, (), {}, b""])
+def test_an_owner_that_is_falsy_is_an_owner(owner: Any) -> None:
+    """Only None is no owner: an owner of "" is one, and a stranger does not see its image."""
+    assert ask({"id": "a", "owner": owner}, None) == 404
+    assert ask({"id": "a", "owner": owner}, Identity("stranger")) == 404
+
+
+def test_properties_that_fail_are_not_absent() -> None:
+    """An image whose properties raise is an error, not an image without properties."""
+    image = type("Image", (), {"id": "a", "properties": property(lambda self: self.missing)})()
+    assert ask(image, None) == 500
