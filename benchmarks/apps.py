@@ -5,12 +5,17 @@ omitted, a request id, the caching headers; and quick: what can be made once is.
 says beside the figures what they leave out.
 """
 
+import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 import models
-from flask import Flask, Response, abort
+import requests
+from databases import REDIS
+from dogpile.cache import CacheRegion, make_region
+from flask import Flask, Response, abort, request
 from image import FIELDS, IMAGE_ID, PROPERTIES
 from marshmallow import Schema, fields
 from models import Image, ImageProperty, db
@@ -18,7 +23,7 @@ from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.orm import Session
 
 from flask_imagemeta import ImageMeta
-from flask_imagemeta.stores import ModelStore
+from flask_imagemeta.stores import Cached, GlanceAPI, ModelStore
 
 PATH = f"/v1/images/{IMAGE_ID}"
 LEFT_OUT = (
@@ -32,9 +37,60 @@ COMMON = {
 
 
 def make_model_app(url: str) -> Flask:
-    """Ours, with ModelStore."""
+    """Ours, with ModelStore over the application's session."""
     app = models.make_app(url)
     ImageMeta(app, lookup=ModelStore(Image))
+    return app
+
+
+def make_model_engine_app(url: str) -> Flask:
+    """Ours, with ModelStore over a connection of its own."""
+    app = models.make_app(url)
+    ImageMeta(app, lookup=ModelStore(Image, engine=lambda: db.engine))
+    return app
+
+
+EXPIRATION = 60  # seconds
+
+
+def memory_region() -> CacheRegion:
+    return make_region().configure("dogpile.cache.memory", expiration_time=EXPIRATION)
+
+
+def redis_region() -> CacheRegion:
+    """Return a region in Redis, set up as the page on shared caches says."""
+    region = make_region(
+        serializer=lambda value: json.dumps(value).encode(), deserializer=json.loads
+    )
+    arguments = {
+        "url": REDIS,
+        "redis_expiration_time": 2 * EXPIRATION,
+        "distributed_lock": True,
+        "thread_local_lock": False,
+        "lock_timeout": 10,
+        "socket_timeout": 1,
+    }
+    return region.configure("dogpile.cache.redis", expiration_time=EXPIRATION, arguments=arguments)
+
+
+def make_cached_app(url: str, region: CacheRegion) -> Flask:
+    """Ours, with ModelStore behind a cache, under keys that no other run has."""
+    app = models.make_app(url)
+    ImageMeta(app, lookup=Cached(ModelStore(Image), region, namespace=uuid4().hex))
+    return app
+
+
+def make_glance_app(url: str) -> Flask:
+    """Ours, with the Glance at url as the store."""
+    app = Flask("benchmark")
+    ImageMeta(app, lookup=GlanceAPI(url))
+    return app
+
+
+def make_cached_glance_app(url: str, region: CacheRegion) -> Flask:
+    """Ours, with the Glance at url behind a cache."""
+    app = Flask("benchmark")
+    ImageMeta(app, lookup=Cached(GlanceAPI(url), region, namespace=uuid4().hex))
     return app
 
 
@@ -56,6 +112,9 @@ def header_name(prefix: str, name: str) -> str:
 
 
 CORE_HEADERS = {name: header_name("X-Image-Meta-", name) for name in sorted(FIELDS)}
+
+
+NO_PROPERTIES = ("tags", "self", "file", "schema")  # of API v2's keys
 
 
 FIND_IMAGE = select(Image.__table__).where(Image.__table__.c.id == bindparam("image_id"))
@@ -154,6 +213,35 @@ def make_idiomatic_app(url: str) -> Flask:
     return app
 
 
+def make_proxy_app(url: str) -> Flask:
+    """A bare proxy: requests asks the Glance at url, and what it says becomes headers."""
+    app = Flask("benchmark")
+    session = requests.Session()
+    session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=32))
+
+    @app.route("/v1/images/<image_id>", methods=["HEAD"])
+    def show_image(image_id: str) -> Response:
+        token = {"X-Auth-Token": request.headers.get("X-Auth-Token")}
+        answer = session.get(f"{url}/v2/images/{image_id}", headers=token, timeout=(2, 5))
+        if answer.status_code != 200:
+            abort(404 if answer.status_code == 404 else 503)
+        image = answer.json()
+        headers = {"X-Openstack-Request-Id": f"req-{uuid4()}", **COMMON}
+        headers["X-Image-Meta-Is_public"] = str(image.pop("visibility") == "public")
+        headers["X-Image-Meta-Deleted"] = "False"
+        for name, value in image.items():
+            if value is None or name in NO_PROPERTIES:
+                continue
+            is_time = name.endswith("_at")
+            header = CORE_HEADERS.get(name) or header_name("X-Image-Meta-Property-", name)
+            headers[header] = as_header(
+                datetime.fromisoformat(value.replace("Z", "")) if is_time else value
+            )
+        return Response(headers=headers)
+
+    return app
+
+
 def make_constant_app() -> Flask:
     """A bare view that returns the same headers from a constant: the least that Flask costs."""
     app = Flask("benchmark")
@@ -164,3 +252,21 @@ def make_constant_app() -> Flask:
         return Response(headers=headers)
 
     return app
+
+
+# Every application, by name; each gets the URL of a database, or of a Glance where it asks one.
+APPS: dict[str, Callable[[str], Flask]] = {
+    "model": make_model_app,
+    "model, engine": make_model_engine_app,
+    "core": make_core_app,
+    "engine": make_engine_app,
+    "idiomatic": make_idiomatic_app,
+    "dict": lambda url: make_dict_app(),
+    "constant": lambda url: make_constant_app(),
+    "cached, memory": lambda url: make_cached_app(url, memory_region()),
+    "cached, redis": lambda url: make_cached_app(url, redis_region()),
+    "glance": make_glance_app,
+    "glance, memory": lambda url: make_cached_glance_app(url, memory_region()),
+    "glance, redis": lambda url: make_cached_glance_app(url, redis_region()),
+    "proxy": make_proxy_app,
+}

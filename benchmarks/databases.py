@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import models
+import redis
 import sqlalchemy as sa
 from image import FIELDS, PROPERTIES
 
@@ -16,6 +17,7 @@ SERVERS = {
     "mariadb": "mariadb+pymysql://root@127.0.0.1:3306/",
 }
 KINDS = ("sqlite", *SERVERS)
+REDIS = os.environ.get("IMAGEMETA_TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
 SCHEMAS = Path(__file__).parents[1] / "tests" / "data"
 
 # One row of the numbers from 1, and the id that a number n makes.
@@ -61,6 +63,10 @@ def new_database(kind: str) -> Iterator[str]:
         run(server, f"DROP DATABASE {name}" + (" WITH (FORCE)" if kind == "postgresql" else ""))
 
 
+def redis_client() -> redis.Redis:
+    return redis.Redis.from_url(REDIS, socket_connect_timeout=2)
+
+
 def server_engine(kind: str) -> sa.Engine:
     return sa.create_engine(
         os.environ.get(f"IMAGEMETA_TEST_{kind.upper()}_URL") or SERVERS[kind],
@@ -71,8 +77,13 @@ def server_engine(kind: str) -> sa.Engine:
 
 
 def why_not(kind: str) -> str | None:
-    """Return why a kind of database cannot be measured, None if it can."""
-    if kind != "sqlite":
+    """Return why a kind of database, or "redis", cannot be measured, None if it can."""
+    if kind == "redis":
+        try:
+            redis_client().ping()
+        except redis.ConnectionError as error:
+            return f"redis, {REDIS}: {error}"
+    elif kind != "sqlite":
         server = server_engine(kind)
         try:
             server.connect().close()
@@ -90,13 +101,14 @@ def run(engine: sa.Engine, *statements: str) -> None:
 def fill(kind: str, url: str, count: int) -> None:
     """Make the host's tables and Glance's, with count images in each.
 
-    The `asked` ones have four properties, every other has one.
+    Each is named as its id is. The `asked` ones have four properties, every other has one.
     """
     models.create_tables(url)
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     tables, indexes = glance_schema(kind)
     run(engine, *tables)
-    columns = {name: literal(value) for name, value in FIELDS.items()} | {"id": ID[kind]}
+    columns = {name: literal(value) for name, value in FIELDS.items()}
+    columns |= {"id": ID[kind], "name": ID[kind]}
     series = SERIES[kind].format(count=count)
     insert(engine, "image", columns, series)
     del columns["is_public"]

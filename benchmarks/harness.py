@@ -38,6 +38,7 @@ class Figure(NamedTuple):
     :param goal: The most (or, with is_floor, the least) that the median may be; None: no goal.
     :param note: Shown beside the figure: absolute values.
     :param microseconds: What a request took, by the name of what was compared.
+    :param rates: Requests per second, by the name of what was compared or the connections.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Figure(NamedTuple):
     unit: str = ""
     note: str = ""
     microseconds: Mapping[str, float] = MappingProxyType({})
+    rates: Mapping[str, float] = MappingProxyType({})
 
     @property
     def is_met(self) -> bool:

@@ -2,8 +2,8 @@
 
 Usage: python benchmarks/run.py [--quick] [--only P1,P2,...]
 
-Prints one table. A whole run, without --quick and --only, also writes results.json, table.md
-and chart.svg beside this file. It takes about seven minutes, a quick one less than two.
+Prints one table. A whole run, without --quick and --only, also writes results.json, table.md,
+chart.svg and far.md beside this file. It takes about fifteen minutes, a quick one about five.
 """
 
 import argparse
@@ -18,16 +18,21 @@ from time import monotonic
 
 import apps
 import chart
+import far
 import footprint
 import scale
+import sides
 import sockets
+import upstream
 import views
+import workers
 from harness import Figure
 
 HERE = Path(__file__).parent
 LIBRARIES = ("flask", "werkzeug", "flask-sqlalchemy", "sqlalchemy", "marshmallow")
 LEFT_OUT = f"The hand-written views leave out: {apps.LEFT_OUT}."
 TITLES = ["id", "compared", "ratio", "spread", "goal", "verdict", "absolute"]
+EVERYTHING = tuple(f"P{number}" for number in range(1, 11))
 STARTED = monotonic()
 
 
@@ -38,10 +43,13 @@ def say(message: str) -> None:
 
 def measure(quick: bool, only: set[str]) -> Iterator[Figure]:
     parts = [
-        ({"P1", "P2", "P3", "P7"}, lambda: views.measure(quick, only, say)),
+        ({"P1", "P2", "P3", "P7", "P10"}, lambda: views.measure(quick, only, say)),
         ({"P4"}, lambda: sockets.measure(quick, say)),
         ({"P5"}, lambda: scale.measure(quick, say)),
         ({"P6"}, lambda: footprint.measure(quick, say)),
+        ({"P8"}, lambda: upstream.measure(quick, say)),
+        ({"P9"}, lambda: workers.measure(quick, say)),
+        ({"P10"}, lambda: sides.measure(quick, say)),
     ]
     for ids, part in parts:
         if ids & only:
@@ -49,14 +57,16 @@ def measure(quick: bool, only: set[str]) -> Iterator[Figure]:
 
 
 def number(value: float, unit: str) -> str:
-    return f"{value:.2f}" if not unit else f"{value:.1f} {unit}"
+    digits = 2 if not unit else 0 if value >= 100 else 1
+    return f"{value:.{digits}f} {unit}".rstrip()
 
 
 def as_row(figure: Figure) -> list[str]:
     low, median, high = figure.spread
     goal = "" if figure.goal is None else f"{'≥' if figure.is_floor else '≤'} {figure.goal:g}"
     verdict = "" if figure.goal is None else "met" if figure.is_met else "MISSED"
-    between = f"{number(low, '')} to {number(high, '')}"
+    digits = 0 if low >= 100 else 2
+    between = f"{low:.{digits}f} to {high:.{digits}f}"
     ratio = number(median, figure.unit)
     return [figure.id, figure.compared, ratio, between, goal, verdict, figure.note]
 
@@ -87,15 +97,16 @@ def write(figures: list[Figure]) -> None:
         "figures": [
             figure._asdict()
             | {"spread": figure.spread._asdict(), "is_met": figure.is_met}
-            | {"microseconds": dict(figure.microseconds)}
+            | {"microseconds": dict(figure.microseconds), "rates": dict(figure.rates)}
             for figure in figures
         ],
     }
     text = json.dumps(results, indent=2, ensure_ascii=False)
     (HERE / "results.json").write_text(text + "\n", "utf-8")
+    (HERE / "far.md").write_text(far.render(results), "utf-8")
     times = {name: taken for figure in figures for name, taken in figure.microseconds.items()}
     bars = [
-        chart.Bar(label, times[name], name in ("dict", "model"))
+        chart.Bar(label, times[name], name.startswith(("dict", "model")))
         for name, label in views.LABELS.items()
     ]
     note = "microseconds of processor time; one image, 15 fields and 4 properties; less is faster"
@@ -104,19 +115,19 @@ def write(figures: list[Figure]) -> None:
 
 
 def main() -> None:
-    everything = {"P1", "P2", "P3", "P4", "P5", "P6", "P7"}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller tables")
     parser.add_argument(
-        "--only", default=",".join(sorted(everything)), metavar="P1,P2,...", help="some of them"
+        "--only", default=",".join(EVERYTHING), metavar="P1,P2,...", help="some of them"
     )
     arguments = parser.parse_args()
     only = set(arguments.only.upper().split(","))
-    if only - everything:
-        parser.error(f"--only is {arguments.only!r}, but must be some of P1 to P7, with commas")
-    figures = sorted(measure(arguments.quick, only), key=lambda figure: figure.id)
+    if only - set(EVERYTHING):
+        some = f"some of P1 to {EVERYTHING[-1]}, with commas"
+        parser.error(f"--only is {arguments.only!r}, but must be {some}")
+    figures = sorted(measure(arguments.quick, only), key=lambda figure: int(figure.id[1:]))
     show(figures)
-    if only == everything and not arguments.quick:
+    if only == set(EVERYTHING) and not arguments.quick:
         write(figures)
 
 

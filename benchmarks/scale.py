@@ -7,9 +7,10 @@ from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 
 import models
+import sqlalchemy as sa
 from databases import ASKED, KINDS, asked, fill, image_id, new_database, why_not
 from flask import Flask
-from harness import Call, Figure, in_fresh_process, make_call, ratios, spread, time_rounds
+from harness import Call, Figure, Spread, in_fresh_process, make_call, ratios, spread, time_rounds
 from image import FIELDS
 from models import Image, ImageProperty, db
 
@@ -25,14 +26,18 @@ def make_store_app(name: str, url: str) -> Flask:
     """Ours, with one of the stores on the database at url."""
     app = models.make_app(url)
     app.config["IMAGEMETA_MAX_HEADERS"] = 400  # of a client that takes them, to see them all
-    ImageMeta(app, lookup=ModelStore(Image) if name == "ModelStore" else GlanceDatabase(url))
+    store = ModelStore(Image) if name == "ModelStore" else GlanceDatabase(url)
+    ImageMeta(app, lookup=store, search=store.search)
     return app
 
 
-def make_spread_call(name: str, url: str, count: int) -> Call:
-    """Return a function that asks for one of the images asked for, each in its turn."""
+def make_spread_call(name: str, url: str, count: int, by_name: bool) -> Call:
+    """Return a function that asks for one of the images asked for, each in its turn.
+
+    :param by_name: Ask for the list of the images with its name, not for its metadata.
+    """
     app = make_store_app(name, url)
-    calls = cycle([make_call(app, path=f"/v1/images/{image_id}") for image_id in asked(count)])
+    calls = cycle([make_image_call(app, one, by_name) for one in asked(count)])
 
     def ask() -> None:
         next(calls)()
@@ -40,9 +45,18 @@ def make_spread_call(name: str, url: str, count: int) -> Call:
     return ask
 
 
-def compare_sizes(name: str, urls: dict[int, str], rounds: int) -> list[list[float]]:
+def make_image_call(app: Flask, image_id: str, by_name: bool) -> Call:
+    if not by_name:
+        return make_call(app, path=f"/v1/images/{image_id}")
+    query = {"REQUEST_METHOD": "GET", "QUERY_STRING": f"name={image_id}"}
+    return make_call(app, path="/v1/images/detail", **query)
+
+
+def compare_sizes(
+    name: str, urls: dict[int, str], rounds: int, by_name: bool = False
+) -> list[list[float]]:
     """Return the seconds that requests take among each number of images, round by round."""
-    calls = [make_spread_call(name, url, count) for count, url in urls.items()]
+    calls = [make_spread_call(name, url, count, by_name) for count, url in urls.items()]
     for call in calls:  # each image once: what a database reads from the disk is not ours
         for _ in range(ASKED):
             call()
@@ -61,15 +75,33 @@ def measure(quick: bool, say: Callable[[str], None]) -> Iterator[Figure]:
             for count, url in urls.items():
                 say(f"P5: {kind}: making {count:,} images")
                 fill(kind, url, count)
-            for name in STORES:
-                say(f"P5: {kind}: {name}")
-                times = in_fresh_process(compare_sizes, name, urls, 20 if quick else 100)
+            if kind == "postgresql":
+                yield measure_size(big, many)
+            for name, by_name in (*((name, False) for name in STORES), ("ModelStore", True)):
+                label = f"{name}, {kind}" + (", a list by name" if by_name else "")
+                say(f"P5: {label}")
+                rounds = 20 if quick else 100
+                times = in_fresh_process(compare_sizes, name, urls, rounds, by_name)
                 taken = [spread([row[i] for row in times]).median * 1e6 for i in (0, 1)]
-                compared = f"{name}, {kind}: {many:,} images / {FEW:,}"
+                compared = f"{label}: {many:,} images / {FEW:,}"
                 note = f"{taken[0]:.0f} / {taken[1]:.0f} µs"
                 yield Figure("P5", compared, spread(ratios(times)), 1.1, note=note)
     say("P5: many properties")
     yield from measure_properties(quick)
+
+
+def disk_title(count: int) -> str:
+    """Return what the figure of the tables' size says of itself."""
+    return f"postgresql: {count:,} images in the model's tables on disk"
+
+
+def measure_size(url: str, count: int) -> Figure:
+    """Return what the host's tables take on PostgreSQL's disk, indexes included."""
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    sizes = "pg_total_relation_size('image') + pg_total_relation_size('image_property')"
+    with engine.connect() as connection:
+        size = connection.exec_driver_sql(f"SELECT {sizes}").scalar_one() / 2**20
+    return Figure("P5", disk_title(count), Spread(size, size, size), unit="MiB")
 
 
 def measure_properties(quick: bool) -> Iterator[Figure]:

@@ -1,4 +1,7 @@
-"""P4: requests per second over a socket, from one worker process of a WSGI server."""
+"""P4: requests per second over a socket, from one worker process of a WSGI server.
+
+Also how a server is run and asked, for P8 and P9.
+"""
 
 import os
 import re
@@ -6,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -15,10 +18,11 @@ from time import monotonic, sleep
 
 import models
 from apps import PATH
-from harness import Figure, spread
+from harness import Figure, Spread, spread
 
 HERE = Path(__file__).parent
 THREADS = 16
+START = 60  # seconds in which a server has to answer
 PAIRS = [("model", "core"), ("model", "idiomatic"), ("dict", "constant")]
 NAMES = {
     "model": "ModelStore",
@@ -29,10 +33,11 @@ NAMES = {
 }
 
 
-def gunicorn(port: int) -> list[str]:
+def gunicorn(port: int, workers: int = 1, threads: int = THREADS) -> list[str]:
     return [
-        *(sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--workers", "1"),
-        *("--threads", str(THREADS), "--keep-alive", "60", "--graceful-timeout", "1"),
+        *(sys.executable, "-m", "gunicorn", "--worker-class", "gthread"),
+        *("--workers", str(workers), "--threads", str(threads), "--no-control-socket"),
+        *("--keep-alive", "60", "--graceful-timeout", "1"),
         *("--log-level", "error", "--bind", f"127.0.0.1:{port}", "server:make_app()"),
     ]
 
@@ -52,7 +57,7 @@ SERVERS = {"gunicorn gthread": gunicorn, "uWSGI": uwsgi}
 def serve(command: Callable[[int], list[str]], app: str, url: str) -> Iterator[int]:
     """Run a server for one of the applications, and yield its port when it answers.
 
-    :raises RuntimeError: with the server's last words, when it ends, or takes 20 seconds.
+    :raises RuntimeError: with the server's last words, when it ends, or takes too long.
     """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -65,7 +70,7 @@ def serve(command: Callable[[int], list[str]], app: str, url: str) -> Iterator[i
         ) as process,
     ):
         try:
-            deadline = monotonic() + 20
+            deadline = monotonic() + START
             while not answers(port):
                 if process.poll() is not None or monotonic() > deadline:
                     log.seek(0)
@@ -78,7 +83,7 @@ def serve(command: Callable[[int], list[str]], app: str, url: str) -> Iterator[i
 
 def answers(port: int) -> bool:
     """Tell whether a server answers; uWSGI listens before it has the application."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = HTTPConnection("127.0.0.1", port, timeout=START)
     try:
         connection.request("HEAD", PATH)
         return connection.getresponse().status == 200
@@ -108,15 +113,36 @@ def request_rate(port: int, connections: int, seconds: float) -> float:
     return float(re.findall(r"Requests/sec:\s+([\d.]+)", report)[0])
 
 
-def turns(rounds: int) -> Iterator[list[str]]:
-    """Yield for each round in what order the applications are asked: there and back again."""
+def client() -> str:
+    """Return by what the answers are counted."""
+    return "wrk" if shutil.which("wrk") else "client.py, as wrk is not here"
+
+
+def rates_of(
+    ports: Mapping[str, int], connections: int, rounds: int, seconds: float
+) -> list[dict[str, float]]:
+    """Return the rates of each server by name, round by round; asked there and back again."""
+    rates = []
     for turn in range(rounds):
-        yield list(reversed(NAMES) if turn % 2 else NAMES)
+        order = reversed(list(ports)) if turn % 2 else ports
+        rates.append({name: request_rate(ports[name], connections, seconds) for name in order})
+    return rates
+
+
+def medians(rates: list[dict[str, float]]) -> dict[str, float]:
+    """Return the median rate of each server, by name."""
+    return {name: spread([row[name] for row in rates]).median for name in rates[0]}
+
+
+def compare(rates: list[dict[str, float]], of: str, to: str) -> tuple[Spread, str]:
+    """Return the ratio of the rates of two, and a note of both."""
+    median = medians(rates)
+    note = f"{median[of]:.0f} / {median[to]:.0f} requests per second, by {client()}"
+    return spread([row[of] / row[to] for row in rates]), note
 
 
 def measure(quick: bool, say: Callable[[str], None]) -> Iterator[Figure]:
     """Compare servers that run side by side, asked turn by turn."""
-    client = "wrk" if shutil.which("wrk") else "client.py, as wrk is not here"
     seconds, rounds = (0.5, 2) if quick else (1, 5)
     with TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'images.sqlite'}"
@@ -125,18 +151,10 @@ def measure(quick: bool, say: Callable[[str], None]) -> Iterator[Figure]:
             with ExitStack() as stack:
                 ports = {name: stack.enter_context(serve(command, name, url)) for name in NAMES}
                 for connections in (1, 16):
-                    say(f"P4: {server}, connections: {connections}, by {client}")
-                    rates = [
-                        {name: request_rate(ports[name], connections, seconds) for name in order}
-                        for order in turns(rounds)
-                    ]
+                    say(f"P4: {server}, connections: {connections}, by {client()}")
+                    rates = rates_of(ports, connections, rounds, seconds)
                     for of, to in PAIRS:
-                        first, second = (
-                            spread([row[name] for row in rates]).median for name in (of, to)
-                        )
-                        yield Figure(
-                            "P4",
-                            f"{server}, connections: {connections}: {NAMES[of]} / {NAMES[to]}",
-                            spread([row[of] / row[to] for row in rates]),
-                            note=f"{first:.0f} / {second:.0f} requests per second, by {client}",
-                        )
+                        ratio, note = compare(rates, of, to)
+                        compared = f"{NAMES[of]} / {NAMES[to]}"
+                        row = f"{server}, connections: {connections}: {compared}"
+                        yield Figure("P4", row, ratio, note=note, rates=medians(rates))
