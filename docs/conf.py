@@ -1,6 +1,7 @@
 """How Sphinx builds these pages: ``make docs``."""
 
 import re
+from pathlib import Path
 
 import flask_imagemeta
 
@@ -43,5 +44,17 @@ def add_toctrees(app, docname, source):
         source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{pages}\n```\n"
 
 
+def include_files(app, docname, source):
+    """Replace each line that only links a file of the repository, as a code host shows it."""
+
+    def include(link):
+        path = Path(app.srcdir, link[1])
+        app.env.note_dependency(path)
+        return path.read_text("utf-8")
+
+    source[0] = re.sub(r"(?m)^\[[^]]+\]\((\.\./[\w/]+\.md)\)$", include, source[0])
+
+
 def setup(app):
     app.connect("source-read", add_toctrees)
+    app.connect("source-read", include_files)
