@@ -142,8 +142,7 @@ class ImageMeta:
         With it, ``GET {prefix}/images`` and ``GET {prefix}/images/detail`` serve the lists of the
         Image API v1. The extension filters, sorts and cuts what the hook returns, and decides
         which images each caller may list; a hook may ignore the `Query`. A store that sorts in
-        its database returns ``query.ordered(images)``, of which only as many are read as the page
-        takes.
+        its database returns ``query.ordered(images)``, and only as many as the page needs are read.
 
         :raises RuntimeError: when the hook is set already, or a request was already served.
         """

@@ -90,18 +90,24 @@ SYBIL = Sybil(
 @pytest.mark.filterwarnings("ignore:'\\w+' has merged with:DeprecationWarning")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_examples(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page's blocks run in their order, as one module, and print what the page says."""
+    """A page's blocks run in their order and print what the page says.
+
+    They are one module, or several if blocks begin with a file's name.
+    """
     monkeypatch.chdir(tmp_path)  # where relative paths and instance folders go
     (tmp_path / "tests").symlink_to(ROOT / "tests")  # a page reads from tests/data
-    module = ModuleType("myapp")
-    monkeypatch.setitem(sys.modules, "myapp", module)
     create_app = example_app.create_app
     database = {"SQLALCHEMY_DATABASE_URI": f"sqlite:///{tmp_path}/example.sqlite"}
     monkeypatch.setattr(
         example_app, "create_app", lambda config=None: create_app(database | (config or {}))
     )
     document = SYBIL.parse(page)
-    namespace: dict[str, Any] = vars(module)
-    document.namespace = namespace
+    namespace: dict[str, Any] = {}
     for example in document.examples():
+        file = re.match(r"# (\w+)\.py\n", str(example.parsed))
+        if file or not namespace:
+            module = ModuleType(file[1] if file else "myapp")
+            monkeypatch.setitem(sys.modules, module.__name__, module)
+            namespace = vars(module)
+        example.namespace = namespace
         example.evaluate()
