@@ -138,6 +138,8 @@ def _complete_405(state: State, response: Response) -> Response:
         response.data = b""
         response.content_type = CONTENT_TYPE
         response.headers["Cache-Control"] = "no-store"
+        # Flask's own, which a host's error handler may have left out.
+        response.headers["Allow"] = ", ".join(error.valid_methods or ())
         _complete(state, response)
     return response
 

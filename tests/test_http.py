@@ -596,6 +596,15 @@ def test_405(client: FlaskClient, method: str) -> None:
         assert response.headers["Content-Type"] == "text/html; charset=utf-8"
 
 
+def test_405_with_a_handler_of_the_hosts() -> None:
+    """A host's error handler for 405 does not take away the methods that are allowed."""
+    app = make_app(ImageMeta(lookup={EXAMPLE["id"]: EXAMPLE}.get))
+    app.register_error_handler(405, lambda error: ("no such method", 405))
+    response = app.test_client().get(PATH)
+    assert (response.status_code, response.data) == (405, b"")
+    assert response.headers["Allow"] == "HEAD, OPTIONS"
+
+
 def test_options(client: FlaskClient) -> None:
     """OPTIONS names the methods allowed."""
     response = client.options(PATH)
