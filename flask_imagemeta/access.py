@@ -14,6 +14,9 @@ from .exceptions import InvalidImage
 from .image import PASS_THROUGH_ERRORS, ImageRecord, read_field
 from .wire import as_text, from_value
 
+# Of other types, only the type itself knows what is cheap to compare.
+_COLLECTIONS = (list, tuple, set, frozenset)
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -160,6 +163,8 @@ def _has_member(image: Any, project_id: str) -> bool:
     if isinstance(members, (str, bytes)):  # "in" would search the text
         raise InvalidImage("members", members, "must be an iterable of project ids")
     try:
+        if isinstance(members, _COLLECTIONS):
+            members = map(_as_text, members)  # ids may be UUIDs, like an owner
         return members is not None and project_id in members
     except PASS_THROUGH_ERRORS:
         raise

@@ -10,7 +10,7 @@ from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import Enum
-from inspect import getattr_static
+from inspect import get_annotations, getattr_static
 from sqlite3 import Row
 from traceback import walk_tb
 from types import TracebackType
@@ -173,11 +173,20 @@ def _is_absent(error: AttributeError, image: Any, name: str) -> bool:
         return False
     if isinstance(error.__context__, AttributeError):  # a wrapper raised its own instead
         return _is_absent(error.__context__, image, name)
-    return error.obj is image or _functions(error.__traceback__) <= _ACCESS
+    if error.obj is image:
+        return True
+    # None is not an image behind a wrapper, but a step on the way to the value.
+    return error.obj is not None and _functions(error.__traceback__) <= _ACCESS
 
 
 def _defines(obj: Any, name: str) -> bool:
-    return getattr_static(obj, name, _UNDEFINED) is not _UNDEFINED
+    """Return whether an object has an attribute, or its class says so, as a dataclass does."""
+    if getattr_static(obj, name, _UNDEFINED) is not _UNDEFINED:
+        return True
+    try:
+        return any(name in get_annotations(cls) for cls in type(obj).__mro__)
+    except Exception:  # since Python 3.14, annotations may fail
+        return True
 
 
 def _functions(traceback: TracebackType | None) -> set[str]:
@@ -201,8 +210,15 @@ def check_image(image: Any) -> None:
 
     :raises InvalidImage: for an object without any of the fields.
     """
-    if all(read_field(image, name) is None for name in FIELDS):
+    if not any(_has_field(image, name) for name in FIELDS):
         raise InvalidImage("image", image, "what the lookup returned has none of an image's fields")
+
+
+def _has_field(image: Any, name: str) -> bool:
+    try:
+        return read_field(image, name) is not None
+    except InvalidImage:  # whether the caller learns of it depends on the access rule
+        return True
 
 
 def read_field(image: Any, name: str) -> Any:

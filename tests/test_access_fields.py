@@ -6,8 +6,10 @@ A field that fails is not an absent one: nothing is shown. A new way has to be a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import field as dataclass_field, make_dataclass
 from functools import cached_property, partial
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from werkzeug.local import LocalProxy
@@ -51,6 +53,22 @@ def failing_property(field: str, error: Exception) -> Any:
 def unset_slot(field: str) -> Any:
     others = {name: value for name, value in VALUES.items() if name != field}
     return type("Image", (), {**others, "__slots__": (field,)})()
+
+
+def unset_field(field: str) -> Any:
+    others = {name: value for name, value in VALUES.items() if name != field}
+    declared = make_dataclass("Declared", [(field, Any, dataclass_field(init=False))])
+    return type("Image", (declared,), others)()
+
+
+def computed_by_getattr(field: str) -> Any:
+    def compute(self: Any, name: str) -> Any:
+        if name == field:
+            return getattr(self.project, name)
+        raise AttributeError(name)
+
+    others = {name: value for name, value in VALUES.items() if name != field}
+    return type("Image", (), {**others, "project": None, "__getattr__": compute})()
 
 
 class FailingDescriptor:
@@ -136,6 +154,8 @@ def inner_error(field: str) -> Any:
 
 FAILING: dict[str, Make] = {
     "unset slot": unset_slot,
+    "unset field of a dataclass": unset_field,
+    "__getattr__, an attribute of None": computed_by_getattr,
     "descriptor": lambda field: make_object(field, FailingDescriptor()),
     "property, another attribute": inner_error,
     "property, an attribute of the same name": named_attribute_error,
@@ -231,6 +251,22 @@ def test_an_owner_that_is_falsy_is_an_owner(owner: Any) -> None:
     """Only None is no owner: an owner of "" is one, and a stranger does not see its image."""
     assert ask({"id": "a", "owner": owner}, None) == 404
     assert ask({"id": "a", "owner": owner}, Identity("stranger")) == 404
+
+
+def test_another_field_that_fails_tells_a_stranger_nothing() -> None:
+    """If only another field cannot be read, a stranger gets the 404 of a missing image."""
+    image = type("Image", (), {"owner": "p", "name": property(lambda self: self.missing)})()
+    assert ask(image, Identity("stranger")) == 404
+    assert ask(image, Identity("p")) == 500
+
+
+@pytest.mark.parametrize("kind", [list, tuple, set, frozenset])
+def test_members_may_be_uuids(kind: type) -> None:
+    """A member is compared by its text, as an owner is."""
+    member = uuid4()
+    image = {"id": "a", "owner": "p", "members": kind([uuid4(), member])}
+    assert ask(image, Identity(str(member))) == 200
+    assert ask(image, Identity(str(uuid4()))) == 404
 
 
 def test_properties_that_fail_are_not_absent() -> None:
