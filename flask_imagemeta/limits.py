@@ -42,8 +42,7 @@ class Limits:
         used = sum(map(len, headers)) + sum(map(len, headers.values())) + 4 * len(headers)
         if len(headers) <= self._headers and used <= self._bytes:
             return headers, omitted
-        prefix = self._schema.property_prefix
-        core = {k: v for k, v in headers.items() if not (prefix and k.startswith(prefix))}
+        core = {k: v for k, v in headers.items() if self._schema.property_of(k) is None}
         used = sum(wire.line_bytes(*pair) for pair in core.items())
         if used > self._core_bytes:
             longest = max(core, key=lambda header: len(core[header]))

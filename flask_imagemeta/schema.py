@@ -77,6 +77,8 @@ class HeaderSchema(Schema):
     :ivar header_fields: The fields that are sent, by name; properties are last.
     :ivar property_prefix: What the headers of properties begin with; empty without properties.
     :raises InvalidImage: from ``dump``, naming the field that cannot be sent.
+    :raises ValueError: when it is created, for fields whose headers could be one another's, or one
+        of the answer itself.
     """
 
     prefix: ClassVar[str] = "X-Image-Meta-"
@@ -97,6 +99,10 @@ class HeaderSchema(Schema):
         for name, field in self.fields.items():
             header = self._check_field(name, field)
             if isinstance(field, Properties):
+                if self.property_prefix:
+                    raise ValueError(
+                        f"{type(self).__name__}.{name} is a second field of properties"
+                    )
                 self.property_prefix = header
                 continue
             if name in self.dump_fields:
@@ -148,6 +154,14 @@ class HeaderSchema(Schema):
     def field_of(self, header: str) -> str:
         """Return the field that a dumped header carries, or the header itself if none does."""
         return next((name for name, one in self._headers.items() if one == header), header)
+
+    def property_of(self, header: str) -> str | None:
+        """Return the property, in lower case, that a dumped header carries; None if none does."""
+        prefix = self.property_prefix
+        # In any case, as a hook may change it.
+        if prefix and header.lower().startswith(prefix.lower()):
+            return wire.from_name(header[len(prefix) :])
+        return None
 
     def on_bind_field(self, field_name: str, field_obj: Field[Any]) -> None:
         """Give a field its header's name, and None as its value if the header is missing."""
@@ -214,7 +228,7 @@ class HeaderSchema(Schema):
         :raises InvalidImage: like ``dump``, and naming a header that a subclass or one of
             its hooks made and that cannot be sent, or is one of the answer itself.
         """
-        headers = self.dump(image)
+        headers = dict(self.dump(image))  # a hook may return the same mapping each time
         if _can_be_sent(headers):
             return headers
         pairs = headers.items()

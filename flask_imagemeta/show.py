@@ -83,15 +83,12 @@ class ShowImage(Operation):
         is_shown = property_filter(self._hooks, image, self._identity)
         if is_shown is None:
             return headers
-        prefix = self._state.schema.property_prefix
+        schema = self._state.schema
         return {
             header: value
             for header, value in headers.items()
             if header != OMITTED
-            and (
-                not (prefix and header.startswith(prefix))
-                or is_shown(wire.from_name(header[len(prefix) :]))
-            )
+            and ((name := schema.property_of(header)) is None or is_shown(name))
         }
 
     def _fit(self, headers: Headers) -> Headers:

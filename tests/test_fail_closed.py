@@ -131,6 +131,12 @@ def test_a_prefix_cannot_make_a_header_of_the_answer(prefix: str, name: str) -> 
             type("Schema", (HeaderSchema,), {"prefix": prefix, **fields})()
 
 
+def test_a_schema_has_one_field_of_properties() -> None:
+    """show_property would hide those of one field only, so a second one is refused."""
+    with pytest.raises(ValueError, match=r"Schema\.labels is a second field of properties"):
+        type("Schema", (ImageMetaSchema,), {"labels": Properties(stem="label-")})()
+
+
 def test_every_header_of_the_answer_is_reserved() -> None:
     """No field can take the name of any header that an answer has besides metadata."""
     names = {name.lower() for name, _ in ask({"id": "a", "updated_at": "2026-01-02"}).headers}
@@ -170,6 +176,20 @@ def test_show_property_says_true_or_false(shown: Any) -> None:
     image = {"id": "a", "properties": {"secret": "s"}}
     with pytest.raises(TypeError, match="show_property hook returned"):
         ask(image, show_property=lambda name, identity: shown)
+
+
+def test_hidden_properties_stay_hidden_in_any_case() -> None:
+    """A schema's hook that changes the case of names does not show what is hidden."""
+
+    class Schema(ImageMetaSchema):
+        @post_dump
+        def lower(self, headers: dict[str, str], **kwargs: Any) -> dict[str, str]:
+            return {name.lower(): value for name, value in headers.items()}
+
+    image = {"id": "a", "properties": {"secret": "s", "os": "linux"}}
+    answer = ask(image, schema=Schema, show_property=lambda name, identity: name != "secret")
+    assert "secret" not in str(answer.headers).lower()
+    assert answer.headers["X-Image-Meta-Property-Os"] == "linux"
 
 
 def test_hidden_properties_are_not_counted() -> None:

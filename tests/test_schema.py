@@ -10,11 +10,17 @@ from marshmallow import ValidationError, fields, missing, post_dump, post_load, 
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import Forbidden
 
-from flask_imagemeta import HeaderSchema, ImageMetaSchema, InvalidImage, StoreUnavailable
+from flask_imagemeta import (
+    HeaderSchema,
+    ImageMeta,
+    ImageMetaSchema,
+    InvalidImage,
+    StoreUnavailable,
+)
 from flask_imagemeta.fields import Properties, Text
 from flask_imagemeta.schema import OMITTED, has_own_code
 
-from .apps import EXAMPLE, EXAMPLE_HEADERS
+from .apps import EXAMPLE, EXAMPLE_HEADERS, make_app
 
 pytestmark = pytest.mark.core
 
@@ -491,6 +497,20 @@ class MixedSchema(ImageMetaSchema, Mixin):
 
     class Meta(ImageMetaSchema.Meta):
         exclude = ("checksum",)
+
+
+def test_a_hook_may_return_the_same_headers_each_time() -> None:
+    """An answer's own headers are not added to a mapping that a post_dump hook keeps."""
+    kept = {"X-Image-Meta-Id": "a"}
+
+    class Schema(ImageMetaSchema):
+        @post_dump
+        def replace(self, headers: dict[str, str], **kwargs: Any) -> dict[str, str]:
+            return kept
+
+    client = make_app(ImageMeta(lookup=lambda image_id: {"id": "a"}, schema=Schema)).test_client()
+    assert [client.head("/v1/images/a").status_code for _ in range(2)] == [200, 200]
+    assert kept == {"X-Image-Meta-Id": "a"}
 
 
 class MixinWithCode:
