@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from functools import partial
 from heapq import merge
 from itertools import chain
+from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -43,6 +44,7 @@ _NO_IMAGE = (
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _TOKEN = re.compile(r"[\x21-\x7e\x80-\xff][\x20-\x7e\x80-\xff]*")
 _MAX_BODY = 2**20  # bytes; an image whose headers fit into an answer takes far less
+_MAX_CHALLENGE = 4096  # bytes; clients refuse an answer whose headers take more than 16 KiB
 _PAGE = 100  # images requested at once
 _MAX_PAGE_BODY = _PAGE * 2**18  # bytes
 _NO_MARKER = (400, 403, 404)  # statuses if the marker is gone or hidden
@@ -306,12 +308,15 @@ def _challenge(response: Response) -> WerkzeugResponse:
     """Return an empty 401 with the upstream's WWW-Authenticate."""
     challenge = response.headers.get("WWW-Authenticate")
     clean = _CONTROL.sub(" ", challenge or "").strip()
-    headers = {"WWW-Authenticate": clean} if clean else {}
+    headers = {"WWW-Authenticate": clean} if 0 < len(clean) <= _MAX_CHALLENGE else {}
     return WerkzeugResponse(status=401, headers=headers)
 
 
 def _as_image(body: Any) -> ImageRecord:
     properties = {name: value for name, value in body.items() if name not in _BASE}
+    # Without these, an image would count as one that anyone may see.
+    if not isinstance(body["owner"], (str, NoneType)) or not isinstance(body["visibility"], str):
+        raise TypeError("owner or visibility is not text")
     return ImageRecord(
         id=body["id"],
         protected=body.get("protected", False),

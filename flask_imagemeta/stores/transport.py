@@ -15,8 +15,9 @@ from requests import RequestException, Response
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-# What sending a request and reading its answer raise if there is no answer.
-HTTP_ERRORS = (ClientException, RequestException)
+# What sending a request and reading its answer raise if there is no answer. Requests parses where a
+# redirect leads even if it is not followed, hence the ValueError.
+HTTP_ERRORS = (ClientException, RequestException, ValueError)
 
 _POOL_SIZE = 32  # connections that are kept; more threads than that open their own
 

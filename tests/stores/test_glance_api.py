@@ -175,6 +175,14 @@ def test_a_challenge_is_cleaned(glance: Glance, store: GlanceAPI) -> None:
     assert response.headers["WWW-Authenticate"] == "Keystone  uri=' k'"
 
 
+def test_a_long_challenge_is_left_out(glance: Glance, store: GlanceAPI) -> None:
+    """A WWW-Authenticate that would make the answer too large for clients is not passed on."""
+    glance.answer = sends(b"", status=401, WWW_Authenticate="x" * 20_000)
+    response = make_app(store).test_client().head(f"/v1/images/{FULL}")
+    assert response.status_code == 401
+    assert "WWW-Authenticate" not in response.headers
+
+
 @pytest.mark.parametrize("token", ["\N{GRINNING FACE}", "中", "a\x01b"])
 def test_a_token_that_no_header_carries(token: str, glance: Glance, store: GlanceAPI) -> None:
     """A token that cannot be passed on is invalid: 401, and the Glance is not asked."""
@@ -211,6 +219,19 @@ def test_other_statuses_are_unavailable(status: int, glance: Glance, look_up: Lo
     assert len(glance.requests) == 1
 
 
+BODY = b'"id": "%s", "owner": null, "visibility": "public"' % FULL.encode()
+
+
+@pytest.mark.parametrize("location", ["http://[::1", "\xff\xff//:foo"])
+def test_a_redirect_to_nowhere_is_unavailable(
+    location: str, glance: Glance, look_up: Lookup
+) -> None:
+    """A redirect whose target cannot be parsed is no more than another status."""
+    glance.answer = sends(b"", status=302, Location=location)
+    with pytest.raises(StoreUnavailable):
+        look_up()
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -222,10 +243,14 @@ def test_other_statuses_are_unavailable(status: int, glance: Glance, look_up: Lo
         b"\xff\xfe{}",
         b"[" * 200_000,
         b'{"name": "without an id"}',
-        b'{"id": "%s", "created_at": "noon"}' % FULL.encode(),
-        b'{"id": "%s", "created_at": 12}' % FULL.encode(),
-        b'{"id": "%s", "created_at": "0001-01-01T00:00:00+14:00"}' % FULL.encode(),
-        b'{"id": "%s", "updated_at": "9999-12-31T23:59:59-14:00"}' % FULL.encode(),
+        b'{"id": "%s", "visibility": "private"}' % FULL.encode(),
+        b'{"id": "%s", "owner": "projA"}' % FULL.encode(),
+        b'{"id": "%s", "owner": 1, "visibility": "private"}' % FULL.encode(),
+        b'{"id": "%s", "owner": null, "visibility": null}' % FULL.encode(),
+        b'{%s, "created_at": "noon"}' % BODY,
+        b'{%s, "created_at": 12}' % BODY,
+        b'{%s, "created_at": "0001-01-01T00:00:00+14:00"}' % BODY,
+        b'{%s, "updated_at": "9999-12-31T23:59:59-14:00"}' % BODY,
     ],
     ids=lambda body: repr(body[:30]),
 )
@@ -377,7 +402,8 @@ def test_an_id_is_exact(glance: Glance, look_up: Lookup) -> None:
 
 def test_unknown_keys_are_properties(glance: Glance, look_up: Lookup) -> None:
     """Anything that is not a key of API v2 is a property, even if it is a field elsewhere."""
-    body = {"id": FULL, "tags": [], "os_hidden": False, "deleted": "d", "members": "m", "x": "y"}
+    body = {"id": FULL, "owner": None, "visibility": "public", "tags": [], "os_hidden": False}
+    body |= {"deleted": "d", "members": "m", "x": "y"}
     glance.answer = sends(json.dumps(body).encode())
     record = look_up()
     assert record is not None
