@@ -74,6 +74,9 @@ class CompleteResponse(Response):
 
     def get_wsgi_headers(self, environ: WSGIEnvironment) -> HeaderPairs:
         """Return the headers for the server: as made, or adapted by Werkzeug if changed since."""
+        # Flask saves a session last, and adds Cookie. See `add_common_headers` about the asterisk.
+        if self.headers.get("Vary", "").startswith("*,"):
+            self.headers["Vary"] = "*"
         if (self.status_code, len(self.headers)) == self._made:
             return self.headers
         return super().get_wsgi_headers(environ)
@@ -107,10 +110,13 @@ def make_answer_of_hook(caching: Caching, response: WerkzeugResponse) -> Respons
 
     It keeps its headers and, except in answer to HEAD, its body.
     """
-    headers, body = list(response.headers), response.get_data()
+    headers, body = list(response.headers), b""
     if request.method == "HEAD":
         headers = [pair for pair in headers if not pair[0].lower().startswith("content-")]
-        body = b""
+    else:
+        response.direct_passthrough = False  # of send_file
+        body = response.get_data()
+    response.close()
     answer = Response(body, status=response.status_code, headers=HeaderPairs(headers))
     answer.headers.setdefault("Cache-Control", caching.control_of(response.status_code))
     add_common_headers(caching, answer)

@@ -135,11 +135,12 @@ def _complete_405(state: State, response: Response) -> Response:
     """Do the same for a method that our routes lack; a blueprint's own hooks never see those."""
     error = request.routing_exception
     if isinstance(error, MethodNotAllowed) and _is_ours(state.name, error):
-        response.data = b""
-        response.content_type = CONTENT_TYPE
-        response.headers["Cache-Control"] = "no-store"
-        # Flask's own, which a host's error handler may have left out.
-        response.headers["Allow"] = ", ".join(error.valid_methods or ())
+        if response.status_code == 405:  # otherwise a before_request function of the host answered
+            response.data = b""
+            response.content_type = CONTENT_TYPE
+            response.headers["Cache-Control"] = "no-store"
+            # Flask's own, which a host's error handler may have left out.
+            response.headers["Allow"] = ", ".join(error.valid_methods or ())
         _complete(state, response)
     return response
 

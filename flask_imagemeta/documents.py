@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, NoReturn
 
 from marshmallow import fields
@@ -69,7 +70,7 @@ def _as_json(field: fields.Field[Any], text: str) -> Any:
         return {"True": True, "False": False}.get(text, text)
     if isinstance(field, _IN_JSON):
         try:
-            return json.loads(text, parse_constant=_refuse)
+            return json.loads(text, parse_constant=_refuse, parse_float=_finite)
         except ValueError:
             return text
     return text
@@ -77,3 +78,8 @@ def _as_json(field: fields.Field[Any], text: str) -> Any:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not in JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)

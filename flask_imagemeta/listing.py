@@ -52,8 +52,7 @@ class Listing:
             (name for name, field in schema.dump_fields.items() if isinstance(field, Properties)),
             None,
         )
-        marker = query.marker
-        self._marker = None if marker is None else self._key(as_document(schema, marker), marker)
+        self._marker = self._marker_key()
 
     def page(self) -> list[Match]:
         """Return the images of the page: the matches that follow the marker.
@@ -77,6 +76,16 @@ class Listing:
         if self._hooks.search is None:
             raise RuntimeError("there is no search hook")
         return self._hooks.search(query)
+
+    def _marker_key(self) -> tuple[Any, ...] | None:
+        marker = self._query.marker
+        if marker is None:
+            return None
+        try:
+            return self._key(as_document(self._schema, marker), marker)
+        except InvalidImage as error:
+            reason = f"of the marker {_name(marker)}: {error.reason}"
+            raise InvalidImage(error.field, error.value, reason) from error
 
     # The query for the store
 

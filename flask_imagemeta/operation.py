@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from .access import Identity
 from .answers import Headers, make_answer, make_answer_of_hook
 from .exceptions import InvalidImage, StoreUnavailable, one_line, short_repr
+from .hooks import Hooks
 from .image import can_be_asked_for, check_image
 from .request_id import current_request_id, logger
 from .signals import store_unavailable
@@ -34,15 +35,23 @@ class Operation(ABC):
 
     def __init__(self, state: State, image_id: str | None) -> None:
         self._state = state
-        self._hooks = state.hooks
         self._image_id = image_id
         self._identity: Identity | None = None
 
     def answer(self) -> Response:
         """Return the answer.
 
-        :raises Exception: whatever a hook raises, except for the answers it may raise on purpose.
+        :raises Exception: whatever a hook or a signal's receiver raises, except for the answers
+            that a hook may raise on purpose.
         """
+        try:
+            return self._answer_or_end()
+        except Exception as error:
+            request.environ[_FAILED] = True
+            logger.error("%s: a hook raised %s", self._subject, short_repr(error))
+            raise
+
+    def _answer_or_end(self) -> Response:
         try:
             return self._answer()
         except StoreUnavailable as error:
@@ -51,12 +60,11 @@ class Operation(ABC):
             logger.error("%s: cannot be sent: %s", self._subject, error)
             return self._end(500)
         except HTTPException as error:  # a hook's own answer, such as abort(401)
-            answer = make_answer_of_hook(self._state.caching, error.get_response(request.environ))
-        except Exception as error:
-            request.environ[_FAILED] = True
-            logger.error("%s: a hook raised %s", self._subject, short_repr(error))
-            raise
-        return answer
+            return make_answer_of_hook(self._state.caching, error.get_response(request.environ))
+
+    @property
+    def _hooks(self) -> Hooks:
+        return self._state.hooks
 
     @property
     @abstractmethod

@@ -79,7 +79,7 @@ class ListImages(Operation):
         images = list(documents)
         if not self._is_detailed:
             images = [{name: one[name] for name in INDEX if name in one} for one in images]
-        body = json.dumps({"images": images}).encode("ascii")
+        body = json.dumps({"images": images}, allow_nan=False).encode("ascii")
         headers = {"Content-Type": "application/json"}
         return make_answer(self._state.caching, 200, headers, body)
 

@@ -153,6 +153,17 @@ def test_an_answer_before_the_request(
     assert len(answer.headers.getlist("X-Openstack-Request-Id")) == 1
 
 
+def test_an_answer_before_a_method_is_refused() -> None:
+    """It is the host's own, and kept, even where our route would have answered 405."""
+    app = make_app(make_imagemeta())
+    headers = {"Cache-Control": "max-age=7", "Content-Type": "text/plain"}
+    app.before_request(lambda: Response("closed", status=503, headers=headers))
+    answer = app.test_client().post("/v1/images/7")
+    assert (answer.status_code, answer.data, answer.mimetype) == (503, b"closed", "text/plain")
+    assert answer.headers["Cache-Control"] == "max-age=7"
+    assert "X-Image-Meta-Size" in answer.headers["Vary"]
+
+
 def test_an_answer_with_a_request_id_of_its_own() -> None:
     """The host's own request id is kept."""
     app = make_app(make_imagemeta())

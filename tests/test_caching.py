@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flask import Response, abort
+from flask import Response, abort, session
 
 from flask_imagemeta import Identity, ImageMeta, StoreUnavailable
 from flask_imagemeta.image import ImageRecord
@@ -221,6 +221,13 @@ def test_vary_asterisk_of_ours() -> None:
     """An asterisk among the configured names stands alone in our own answers, too."""
     response = make_client(EXAMPLE, config={"IMAGEMETA_VARY": "Cookie, *"}).head(PATH)
     assert response.headers.getlist("Vary") == ["*"]
+
+
+def test_vary_asterisk_with_a_session() -> None:
+    """An asterisk still stands alone after Flask has saved the session, which adds Cookie."""
+    imagemeta = ImageMeta(lookup=lambda image_id: EXAMPLE, identity=lambda: session.get("user"))
+    app = make_app(imagemeta, IMAGEMETA_VARY="*", SECRET_KEY="k")
+    assert app.test_client().head(PATH).headers.getlist("Vary") == ["*"]
 
 
 def test_the_hosts_own_error_handler() -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+import sys
 from functools import partial
 from typing import Any
 
 import pytest
+from blinker import NamedSignal
 from flask import got_request_exception
 from marshmallow import post_dump
 
 from flask_imagemeta import ImageMeta, ImageMetaSchema, InvalidImage, StoreUnavailable
 from flask_imagemeta.exceptions import MAX_LENGTH, printable, short_repr
 from flask_imagemeta.request_id import logger
+from flask_imagemeta.signals import image_missing, image_shown, store_unavailable
 
 from .apps import EXAMPLE, PATH, make_app, make_client
 
@@ -159,6 +162,52 @@ def test_a_crash_in_a_hook(caplog: pytest.LogCaptureFixture, hook: str) -> None:
     assert "ZeroDivisionError" in text
     assert text.isprintable()
     assert isinstance(crashes[-1], ZeroDivisionError)
+
+
+def fail_to_receive(*args: Any, **data: Any) -> Any:
+    raise ZeroDivisionError(EVIL)
+
+
+def be_down(image_id: str) -> Any:
+    raise StoreUnavailable("down")
+
+
+@pytest.mark.parametrize(
+    ("lookup", "signal"),
+    [
+        (be_down, store_unavailable),
+        (lambda image_id: None, image_missing),
+        (lambda image_id: EXAMPLE, image_shown),
+    ],
+)
+def test_a_crash_in_a_receiver(
+    caplog: pytest.LogCaptureFixture, lookup: Any, signal: NamedSignal
+) -> None:
+    """A crash in a signal's receiver is logged, and has an empty answer that no cache keeps."""
+    app = make_app(ImageMeta(lookup=lookup), PROPAGATE_EXCEPTIONS=False)
+    with signal.connected_to(fail_to_receive):
+        response = app.test_client().head(PATH)
+    assert (response.status_code, response.data) == (500, b"")
+    assert response.headers["Cache-Control"] == "no-store"
+    request_id = response.headers["X-Openstack-Request-Id"]
+    assert f"{request_id}: image {EXAMPLE['id']!r}: a hook raised ZeroDivisionError" in caplog.text
+
+
+def test_a_hook_that_cannot_be_called(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A coroutine function without Flask's extra for it is a crash in a hook like any other."""
+
+    async def find(image_id: str) -> None: ...
+
+    app = make_app(ImageMeta(), PROPAGATE_EXCEPTIONS=False, IMAGEMETA_LOOKUP=None)
+    monkeypatch.setitem(sys.modules, "asgiref.sync", None)
+    imagemeta = ImageMeta(name="b", lookup=find)
+    app.config["B_URL_PREFIX"] = "/b"
+    imagemeta.init_app(app)
+    response = app.test_client().head("/b/images/a")
+    assert (response.status_code, response.data) == (500, b"")
+    assert f"{response.headers['X-Openstack-Request-Id']}: image 'a': a hook" in caplog.text
 
 
 @pytest.mark.parametrize(

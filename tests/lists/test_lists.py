@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
+from decimal import Decimal
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
 import pytest
-from flask import Flask, Response, abort
+from flask import Flask, Response, abort, send_file
 from flask.testing import FlaskClient
 from marshmallow import ValidationError, fields, post_dump
 
@@ -295,6 +298,13 @@ def test_an_image_that_cannot_be_read(bad: Any, caplog: pytest.LogCaptureFixture
     assert "left out of a list" in caplog.text
 
 
+def test_a_marker_that_cannot_be_read(caplog: pytest.LogCaptureFixture) -> None:
+    """It is a 500, with a line in the log that names the marker and the field."""
+    answer = serve(image(1), image(2, size="abc")).get("/v1/images?marker=id-2")
+    assert (answer.status_code, answer.data) == (500, b"")
+    assert "size = 'abc': of the marker 'id-2': " in caplog.text
+
+
 # What a filter tells
 
 
@@ -370,6 +380,18 @@ def test_a_subclass_of_the_schema() -> None:
     assert (document["name"], document["board"], document["slots"]) == ("t", "b-1", 2)
     [short] = client.get("/v1/images").get_json()["images"]
     assert list(short) == ["name", "container_format", "disk_format", "checksum", "id", "size"]
+
+
+class PriceSchema(ImageMetaSchema):
+    price = fields.Decimal()
+
+
+@pytest.mark.parametrize("price", ["1e400", "-1e400"])
+def test_a_number_beyond_those_of_json(price: str) -> None:
+    """A number that JSON's readers would take for infinity is sent as text."""
+    answer = serve(image(1, price=Decimal(price)), schema=PriceSchema).get("/v1/images/detail")
+    [document] = json.loads(answer.data, parse_constant=pytest.fail)["images"]
+    assert Decimal(document["price"]) == Decimal(price)
 
 
 def test_a_field_that_is_read_from_elsewhere() -> None:
@@ -586,6 +608,15 @@ def test_an_answer_of_a_hook() -> None:
     assert answer.headers["WWW-Authenticate"] == "Keystone"
     assert answer.headers["Cache-Control"] == "no-store"
     assert "X-Openstack-Request-Id" in answer.headers
+
+
+def test_a_file_as_an_answer_of_a_hook(tmp_path: Path) -> None:
+    """A hook may end a request with a file; an answer to HEAD has none of it."""
+    page = tmp_path / "login.txt"
+    page.write_text("who are you?")
+    client = serve(image(1), identity=lambda: abort(send_file(page)))
+    assert client.get("/v1/images").text == "who are you?"
+    assert client.head("/v1/images/id-1").data == b""
 
 
 def unavailable(query: Query) -> Iterator[Any]:
