@@ -15,8 +15,8 @@ from . import wire
 from .exceptions import ConfigurationError, one_line
 from .hooks import Hook, Hooks, check_hook
 
-# RFC 3986, 3.3: segments of a path.
-_URL_PREFIX = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
+# RFC 3986, 3.3: segments of a path. Werkzeug merges empty ones, and decodes requests but not rules.
+_URL_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*/?")
 
 
 @dataclass(frozen=True, slots=True)

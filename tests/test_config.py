@@ -27,7 +27,7 @@ KEYS: dict[str, tuple[Any, list[Any], list[Any], str]] = {
     "URL_PREFIX": (
         "/v1",
         ["", "/", "/v1.0", "/a/b"],
-        ["v1", None, 1, "/<tenant>", b"/v1"],
+        ["v1", None, 1, "/<tenant>", b"/v1", "/v1//a", "//v1", "/v%31", "/a b"],
         'a path such as "/v1"',
     ),
     "MAX_HEADERS": (90, [1, 1000], [0, -1, 1.5, "90", None, True], "a whole number, 1 or more"),

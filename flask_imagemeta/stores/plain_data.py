@@ -12,7 +12,7 @@ from types import MappingProxyType, NoneType
 from typing import Any
 from uuid import UUID
 
-from ..exceptions import StoreUnavailable, short_repr
+from ..exceptions import StoreUnavailable, one_line, short_repr
 from ..image import ImageRecord, ReadOnlyProperties
 from .parts import ImageParts
 
@@ -26,7 +26,13 @@ _WITHOUT_MEMBERS = ("public", "private", "community")  # visibilities
 
 
 class NotPlain(ValueError):
-    """An image has a value that plain data would not restore unchanged."""
+    """An image has a value that plain data would not restore unchanged.
+
+    :param reason: The field and what is wrong with it; escaped to one printable line.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(one_line(reason))
 
 
 def to_plain_data(image: Any) -> str:

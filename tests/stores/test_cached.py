@@ -16,7 +16,7 @@ from enum import Enum
 from functools import lru_cache, wraps
 from importlib.util import find_spec
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from flask import Flask, abort, request
@@ -309,6 +309,23 @@ def test_an_image_that_is_not_plain_is_not_kept(
     assert lookup("x") == lookup("x") == {"id": "x", "size": Decimal(5)}
     assert store.asked == ["x", "x"]
     assert "image 'x': not kept in the cache: size = Decimal('5')" in caplog.text
+
+
+class Endless:
+    def __iter__(self) -> NoReturn:
+        raise ValueError("y" * 10_000)
+
+
+@pytest.mark.parametrize("field", ["members", "x\nERROR forged\x1b[31m"])
+def test_why_an_image_is_not_kept_is_one_short_line(
+    field: str, region: Any, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither the name of a field nor an error's text makes a line of its own, or a long one."""
+    store.images["x"] = {"id": "x", field: Endless()}
+    Cached(store, region)("x")
+    (record,) = caplog.records
+    assert record.getMessage().isprintable()
+    assert len(record.getMessage()) < 500
 
 
 def test_what_the_store_raises_is_raised(region: Any, store: Store) -> None:
