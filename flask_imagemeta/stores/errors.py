@@ -51,6 +51,7 @@ _UNAVAILABLE_NUMBERS = {
     *(1053, 1077, 1079, 1152, 1184),  # shutting down, connection aborted
     *(1158, 1159, 1160, 1161),  # the network
     *(1205, 1213),  # lock timeout, deadlock
+    *(1020, 1412),  # a row, or a table's definition, is newer than the transaction's snapshot
     *(1317, 1927, 1969, 3024, 4031),  # killed, or out of time
     *(2002, 2003, 2006, 2013, 2055),  # the client's: cannot connect, or connection lost
 }

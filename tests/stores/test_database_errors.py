@@ -72,7 +72,10 @@ class MySQLError(Exception):
 UNAVAILABLE = [
     *(PgError(s) for s in ("08006", "53300", "57014", "57P01", "57P03", "40001", "40P01", "55P03")),
     *(Pg8000Error(s) for s in ("57014", "57P01")),
-    *(MySQLError(n) for n in (0, 1040, 1053, 1205, 1213, 1317, 1927, 1969, 2003, 2006, 2013, 3024)),
+    *(
+        MySQLError(n)
+        for n in (0, 1040, 1053, 1205, 1213, 1317, 1412, 1927, 1969, 2003, 2006, 2013, 3024)
+    ),
     *(
         SQLiteError(f"SQLITE_{n}")
         for n in ("BUSY", "BUSY_SNAPSHOT", "LOCKED", "IOERR_READ", "FULL")
