@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from sqlalchemy import (
@@ -18,11 +20,11 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Mapper, object_session, undefer
+from sqlalchemy.orm import Mapper, defer, lazyload, object_session, undefer
 
 from ..exceptions import InvalidImage
 from ..image import FIELDS, PASS_THROUGH_ERRORS, get_field
-from .errors import row_errors, store_errors
+from .errors import row_errors, store_errors, unreadable_fields
 from .model_connection import ModelConnection, reading
 from .model_fields import ModelFields, RelatedRows
 from .model_reader import ModelReader
@@ -70,26 +72,74 @@ class EntityReader(ModelReader):
         names = set(FIELDS) - self._related.keys()
         for name in names:
             model_fields.check(name)
-        columns = {attribute.key: attribute for attribute in mapper.column_attrs}
-        read = {model_fields.key(name) for name in names} & columns.keys()
+        read = {model_fields.key(name) for name in names}
+        self._columns = {
+            attribute.key: attribute.class_attribute
+            for attribute in mapper.column_attrs
+            if attribute.key in read or not attribute.deferred
+        }
         self._options = [
-            *(undefer(columns[key].class_attribute) for key in sorted(read)),
             *(rows.option for rows in self._related.values() if rows.option is not None),
+            # Unloaded, such a relationship reads as None, and what depends on it as absent.
+            *(lazyload(r.class_attribute) for r in mapper.relationships if r.lazy == "noload"),
         ]
-        self._names = names.union(key for key, column in columns.items() if not column.deferred)
-        self.one: Select[Any] = self._load(self._model.id == bindparam("image_id"))
+        self._names = names.union(self._columns)
+        self._is_image = self._model.id == bindparam("image_id")
+        self.one: Select[Any] = self._load(self._is_image)
 
     def _page(self, ids: Select[Any], order: Sequence[Any]) -> Select[Any]:
         return self._load(self._is_of(ids)).order_by(None).order_by(*order)
 
-    def _load(self, condition: Any) -> Select[Any]:
-        """Return the statement for the entities that satisfy a condition."""
-        model = self._model
-        entities = select(model).options(*self._options).where(condition).order_by(model.id)
-        rows = _select_related(model, self._related.values(), condition).subquery()
-        return entities.add_columns(*list(rows.c)[1:]).outerjoin(rows, rows.c.image_id == model.id)
+    def find(self, key: Any) -> Any:
+        """Return the image with an id of the column's type, or None.
 
-    def _read(self, statement: Select[Any], parameters: dict[str, Any]) -> Sequence[Any]:
+        If it cannot be read as a whole, it is loaded without the columns and the rows that cannot
+        be read. So access can still be decided, and the error names the field.
+
+        :raises ImpossibleValue: when such an id cannot exist in this database.
+        """
+        try:
+            return super().find(key)
+        except InvalidImage:
+            parameters = {"image_id": key}
+            fetch = partial(self._connection.fetch, parameters=parameters)
+            errors = unreadable_fields(self._parts(), fetch)
+            images = self._read(self._load(self._is_image, errors), parameters, errors)
+            return next(iter(images), None)
+
+    def _parts(self) -> dict[str, Select[Any]]:
+        """Return statements that each read one column of an image, or its rows in one field."""
+        model, is_image = self._model, self._is_image
+        columns = {name: select(column) for name, column in self._columns.items()}
+        rows = {
+            name: select(*rows.columns).select_from(model).join(rows.join)
+            for name, rows in self._related.items()
+        }
+        return {name: statement.where(is_image) for name, statement in (columns | rows).items()}
+
+    def _load(self, condition: Any, unreadable: Container[str] = ()) -> Select[Any]:
+        """Return the statement for the entities that satisfy a condition.
+
+        :param unreadable: The columns and fields to leave out; such an attribute raises an error.
+        """
+        model = self._model
+        options = [
+            defer(column, raiseload=True) if name in unreadable else undefer(column)
+            for name, column in self._columns.items()
+            if name in unreadable or column.property.deferred
+        ]
+        entities = select(model).options(*options, *self._options)
+        related = [rows for name, rows in self._related.items() if name not in unreadable]
+        rows = _select_related(model, related, condition).subquery()
+        statement = entities.where(condition).order_by(model.id).add_columns(*list(rows.c)[1:])
+        return statement.outerjoin(rows, rows.c.image_id == model.id)
+
+    def _read(
+        self,
+        statement: Select[Any],
+        parameters: dict[str, Any],
+        errors: Mapping[str, InvalidImage] = MappingProxyType({}),
+    ) -> Sequence[Any]:
         session = self._connection.session()
 
         def read() -> list[EntityImage]:
@@ -99,19 +149,21 @@ class EntityReader(ModelReader):
             options = {"populate_existing": not any(isinstance(e, self._model) for e in unflushed)}
             with row_errors():
                 result = session.execute(statement, parameters, execution_options=options)
-                rows = result.unique().all()
+                # A host's joined relationships repeat rows, and a value may not be hashable.
+                rows = result.unique(lambda row: (id(row[0]), *map(repr, row[1:]))).all()
             groups = groupby(rows, key=lambda row: id(row[0]))
-            return [self._as_image(list(group)) for _, group in groups]
+            return [self._as_image(list(group), errors) for _, group in groups]
 
         with store_errors():
             return self._connection.ask(session, statement, read)
 
-    def _as_image(self, rows: Sequence[Any]) -> EntityImage:
+    def _as_image(self, rows: Sequence[Any], errors: Mapping[str, InvalidImage]) -> EntityImage:
         fields = {
             "properties": {row[1]: row[2] for row in rows if row[1] is not None},
             "members": [row[3] for row in rows if row[3] is not None],
         }
-        return EntityImage(rows[0][0], self._names, {name: fields[name] for name in self._related})
+        related = {name: fields[name] for name in self._related}
+        return EntityImage(rows[0][0], self._names - errors.keys(), {**related, **errors})
 
 
 def _read_attribute(entity: Any, name: str) -> Any:

@@ -96,8 +96,8 @@ class ModelFields:
         key, attribute = _find(self._mapper, name)
         static = getattr_static(self._model, key, _ABSENT)
         if static is _ABSENT:
-            if name in ACCESS_FIELDS and hasattr(self._model, "__getattr__"):
-                raise self._refusal(name, "may come from __getattr__")
+            if name in ACCESS_FIELDS and computes_attributes(self._model):
+                raise self._refusal(name, "may come from __getattr__ or __getattribute__")
             return None
         if not _is_plain(self._mapper, name):
             raise self._refusal(name, "is a synonym with custom code")
@@ -208,6 +208,12 @@ class ModelFields:
         model = self._model.__name__
         advice = advice or f"ModelStore({model}, entities=True)?"
         return TypeError(f"{model}.{name} {what}, so ModelStore cannot read it: {advice}")
+
+
+def computes_attributes(model: type[Any]) -> bool:
+    """Return whether a model's objects may have attributes that the model does not define."""
+    is_own = getattr_static(model, "__getattribute__") is not object.__getattribute__
+    return is_own or hasattr(model, "__getattr__")
 
 
 def as_key(mapper: Mapper[Any], image_id: str) -> Any:

@@ -15,7 +15,7 @@ from .errors import ImpossibleValue
 from .model_columns import ColumnReader
 from .model_connection import ModelConnection
 from .model_entities import EntityReader
-from .model_fields import ModelFields, as_key
+from .model_fields import ModelFields, as_key, computes_attributes
 from .model_reader import ModelReader
 from .model_rows import ModelRows, as_fields, write_errors
 from .model_search import ModelSearch
@@ -81,7 +81,7 @@ class ModelStore:
     def has_owner(self) -> bool:
         """Whether the model has an attribute ``owner``; without one, its images have no owner."""
         model = self._model
-        return getattr_static(model, "owner", None) is not None or hasattr(model, "__getattr__")
+        return getattr_static(model, "owner", None) is not None or computes_attributes(model)
 
     def __call__(self, image_id: str) -> Any:
         """Return the image with exactly this id, or None."""

@@ -251,7 +251,7 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize("way", ["session", "engine"])
+@pytest.mark.parametrize("way", ["session", "engine", "entities"])
 @pytest.mark.parametrize(("kind", "field", "value"), BROKEN, indirect=["kind"], scope="module")
 def test_a_row_that_cannot_be_read(
     engine: sa.Engine, field: str, value: str, way: str, caplog: pytest.LogCaptureFixture
@@ -264,7 +264,7 @@ def test_a_row_that_cannot_be_read(
             connection.exec_driver_sql(f"INSERT INTO image (id, owner, {field}) VALUES {values}")
     with Session(engine) as session:
         options: Any = {"engine": engine} if way == "engine" else {"session": lambda: session}
-        store = ModelStore(Image, **options)
+        store = ModelStore(Image, **options, entities=way == "entities")
         assert status(store, "a") == 404
         assert status(store, "a", Identity("p")) == 500
         assert f"image 'a': cannot be sent: {field} = " in caplog.text

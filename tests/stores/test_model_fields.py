@@ -276,6 +276,20 @@ def proxy_of_a_related_row(case: Case) -> Attributes:
 
 
 @way
+def getattribute_method(case: Case) -> Attributes:
+    def find(self: Any, name: str) -> Any:
+        return object.__getattribute__(self, "stored" if name == case.field else name)
+
+    return {"stored": case.stored, "__getattribute__": find}
+
+
+@way
+def proxy_of_a_row_that_is_not_loaded(case: Case) -> Attributes:
+    rows = case.related(uselist=False, lazy="noload")
+    return {"details": rows, case.field: association_proxy("details", "value")}
+
+
+@way
 def composite_(case: Case) -> Attributes:
     stored, other = case.stored, mapped_column("other", sa.String(20))
     pair = composite(lambda *values: values, stored, other)
@@ -368,7 +382,9 @@ IN_ENTITIES = IN_COLUMNS | {
     "custom_descriptor",
     "constant",
     "getattr_method",
+    "getattribute_method",
     "proxy_of_a_related_row",
+    "proxy_of_a_row_that_is_not_loaded",
 }
 FAILING = {"hybrid_that_fails", "python_property_that_fails", "python_property_that_lacks_a_key"}
 
@@ -434,6 +450,7 @@ def answers(lookup: Callable[[str], Any]) -> list[bool | None]:
     return [answer(identity) for identity in IDENTITIES]
 
 
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 @pytest.mark.parametrize("entities", [False, True], ids=["columns", "entities"])
 @pytest.mark.parametrize("field", TYPES)
 @pytest.mark.parametrize("way", WAYS)

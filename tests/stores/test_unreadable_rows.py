@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import datetime
+from datetime import date, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
-from flask_imagemeta import ImageMeta
+from flask_imagemeta import Identity, ImageMeta
 from flask_imagemeta.image import read_field
 from flask_imagemeta.stores import GlanceDatabase, ModelStore
 
@@ -88,13 +88,14 @@ def engine(tmp_path: Path) -> Iterator[sa.Engine]:
     engine.dispose()
 
 
-@pytest.fixture(params=["glance", "session", "engine"])
+@pytest.fixture(params=["glance", "session", "engine", "entities"])
 def store(request: pytest.FixtureRequest, engine: sa.Engine) -> Iterator[Any]:
     with Session(engine) as session:
         stores: dict[str, Callable[[], Any]] = {
             "glance": lambda: GlanceDatabase(engine),
             "session": lambda: ModelStore(Image, session=lambda: session),
             "engine": lambda: ModelStore(Image, engine=engine),
+            "entities": lambda: ModelStore(Image, session=lambda: session, entities=True),
         }
         yield stores[request.param]()
 
@@ -154,3 +155,40 @@ def test_what_has_gone_is_on_no_page(store: Any, engine: sa.Engine) -> None:
     pages = list(at_each_statement(engine, "purged", lambda: list(store.walk())))
     assert all(versions(image) == {"private"} for page in pages for image in page)
     assert {len(page) for page in pages} == {0, 1}
+
+
+class Machine(Base):
+    __tablename__ = "machines"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[str]
+    built: Mapped[date | None]
+    properties: Mapped[list[Value]] = relationship(lazy="joined")
+
+
+class Value(Base):
+    __tablename__ = "machine_values"
+    image_id: Mapped[str] = mapped_column(sa.ForeignKey("machines.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[Any] = mapped_column(sa.JSON)
+
+
+@pytest.mark.parametrize("entities", [False, True])
+def test_what_else_cannot_be_read(engine: sa.Engine, entities: bool) -> None:
+    """Rows of properties cost the answer of those who may see them; other columns cost nothing."""
+    statements = """
+        INSERT INTO machines VALUES ('a', 'p', 'never'), ('b', 'p', NULL), ('c', 'p', NULL);
+        INSERT INTO machine_values VALUES ('b', 'os', '{'), ('c', 'os', '["a", "b"]');
+    """
+    with closing(sqlite3.connect(engine.url.database or "")) as connection:
+        connection.executescript(statements)
+    with Session(engine) as session:
+        store = ModelStore(Machine, session=lambda: session, entities=entities)
+        seen = [status(store, image_id, Identity("p")) for image_id in "abc"]
+        assert seen == [200, 500, 200]
+        assert {status(store, image_id, None) for image_id in "abc"} == {404}
+
+
+def status(store: Any, image_id: str, identity: Identity | None) -> int:
+    app = Flask(__name__)
+    ImageMeta(app, lookup=store, identity=lambda: identity)
+    return app.test_client().head(f"/v1/images/{image_id}").status_code
