@@ -6,39 +6,21 @@ other values that it refuses, the database's own error is passed on.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from datetime import datetime, timezone
-from enum import Enum as PythonEnum
+from contextlib import contextmanager
 from typing import Any, NoReturn
-from uuid import UUID
 
-from marshmallow import ValidationError
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Boolean,
-    Column,
-    DateTime,
-    Dialect,
-    Enum,
-    Integer,
-    SmallInteger,
-    String,
-    null,
-    select,
-)
+from sqlalchemy import Column, null, select
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Mapper, Session, selectinload
 from sqlalchemy.orm.attributes import flag_modified
 from sqlalchemy.orm.collections import collection_adapter
 
 from ..exceptions import InvalidImage, short_repr
-from ..fields import Timestamp, WholeNumber
 from ..image import FIELDS, read_field
 from .errors import ImpossibleValue, store_errors, words_of
 from .model_fields import ModelFields, as_key
+from .model_values import as_column_value, is_same, misfit
 from .pages import PAGE
 
 # Stored instead of None in a column that cannot be NULL: clients cannot tell them apart.
@@ -54,16 +36,6 @@ _SAME_AS_NONE: dict[str, Any] = {
 }
 # The columns that identify a row among those of its image.
 _ROW_KEYS = {"properties": "name", "members": "member"}
-# What a column may hold; SQLite would store any value in it, and other drivers send any.
-_KEPT: tuple[tuple[type[Any], Any, str], ...] = (
-    (Boolean, int, "True or False"),
-    (Integer, int, "whole numbers"),
-    (DateTime, datetime, "times"),
-    (String, str, "text"),
-)
-_PARSERS = ((Integer, WholeNumber()), (DateTime, Timestamp()))
-_UTC = timezone.utc
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def as_fields(image: Any) -> dict[str, Any]:
@@ -278,8 +250,8 @@ class ModelRows:
             value = _SAME_AS_NONE.get(name)
             if value is None:
                 raise InvalidImage(name, None, f"the column {column} cannot be NULL")
-        value = _as_column_value(value, column)
-        reason = _misfit(value, column, self._dialect)
+        value = as_column_value(value, column)
+        reason = misfit(value, column, self._dialect)
         if reason is not None:
             raise InvalidImage(name, value, reason)
         return value
@@ -324,7 +296,7 @@ class ModelRows:
         for name, value in placed.items():
             if self._relates(name):
                 self._replace_rows(row, name, dict(value))
-            elif not _is_same(getattr(row, name), value):
+            elif not is_same(getattr(row, name), value):
                 setattr(row, name, value)
                 is_changed = True
         if is_changed:
@@ -341,86 +313,6 @@ class ModelRows:
             if getattr(old, "deleted", False):
                 columns = {**columns, "deleted": False}
             for column, value in columns.items():
-                if not _is_same(getattr(old, column), value):
+                if not is_same(getattr(old, column), value):
                     setattr(old, column, value)
         self._append(row, name, wanted.values())
-
-
-def _as_column_value(value: Any, column: Column[Any]) -> Any:
-    """Return a value in the form that the column takes."""
-    column_type = column.type
-    if isinstance(value, PythonEnum) and not isinstance(column_type, Enum):
-        value = value.value
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, list):
-        return list(value)  # a copy for this row
-    if isinstance(value, UUID) and isinstance(column_type, String):
-        return str(value)
-    if isinstance(value, str):
-        value = _parse(value, column_type)
-    if isinstance(column_type, DateTime) and isinstance(value, datetime):
-        is_naive = value.tzinfo is None
-        value = value.replace(tzinfo=_UTC) if is_naive else value.astimezone(_UTC)
-        return value if column_type.timezone else value.replace(tzinfo=None)
-    return value
-
-
-def _parse(text: str, column_type: Any) -> Any:
-    """Return the number or the time in a text, as in an image made from JSON, or else the text."""
-    for kind, field in _PARSERS:
-        if isinstance(column_type, kind):
-            with suppress(ValidationError):
-                return field.deserialize(text)
-    return text
-
-
-def _misfit(value: Any, column: Column[Any], dialect: Dialect) -> str | None:
-    """Return why a column of this database cannot hold a value; None if it can."""
-    column_type = column.type
-    if value is None or isinstance(column_type, Enum):
-        return None
-    for kind, python_type, kept in _KEPT:
-        if isinstance(column_type, kind) and not isinstance(value, python_type):
-            return f"the column {column} holds {kept}, not {type(value).__name__}"
-    if isinstance(column_type, Integer):
-        return _misfit_number(value, column, dialect)
-    if isinstance(column_type, String):
-        return _misfit_text(value, column, dialect)
-    if isinstance(column_type, JSON) and _has_nul(value):
-        is_jsonb = column_type.compile(dialect=dialect) == "JSONB"
-        return f"the column {column} is JSONB, which cannot hold NUL" if is_jsonb else None
-    return None
-
-
-def _misfit_number(value: int, column: Column[Any], dialect: Dialect) -> str | None:
-    bits = 63
-    if dialect.name != "sqlite" and not isinstance(column.type, BigInteger):
-        bits = 15 if isinstance(column.type, SmallInteger) else 31
-    if -(2**bits) <= value < 2**bits:
-        return None
-    return f"the column {column} holds whole numbers below 2**{bits}"
-
-
-def _misfit_text(value: str, column: Column[Any], dialect: Dialect) -> str | None:
-    if _SURROGATE.search(value):
-        return "no database can hold a lone surrogate"
-    if "\0" in value and dialect.name == "postgresql":
-        return "PostgreSQL text cannot hold NUL"
-    length = getattr(column.type, "length", None)
-    if length is not None and len(value) > length and dialect.name != "sqlite":
-        return f"the column {column} holds {length} characters, not {len(value)}"
-    return None
-
-
-def _has_nul(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(map(_has_nul, (*value, *value.values())))
-    if isinstance(value, (list, tuple)):
-        return any(map(_has_nul, value))
-    return isinstance(value, str) and "\0" in value
-
-
-def _is_same(one: Any, other: Any) -> bool:
-    """Return whether two values are the same to a client: 1 and True are not."""
-    return bool(one == other) and repr(one) == repr(other)
