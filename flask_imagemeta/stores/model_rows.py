@@ -105,20 +105,18 @@ class ModelRows:
         :raises ValueError: for a value that does not fit, naming it.
         """
         placed = [self._place(self._complete(fields)) for fields in images]
-        found = self._find([fields["id"] for fields in placed if "id" in fields])
-        rows = []
-        for columns in placed:
-            row = found.get(columns.get("id"))
-            if row is None:
-                row = self._make(columns)
-                self._session.add(row)
-                if "id" in columns:
-                    found[columns["id"]] = row
+        # A walk may give an image twice, if it changes meanwhile: the last one counts.
+        keys = [columns.get("id", object()) for columns in placed]
+        last = dict(zip(keys, placed, strict=True))
+        rows = self._find([key for key, columns in last.items() if "id" in columns])
+        for key, columns in last.items():
+            if key in rows:
+                self._replace(rows[key], columns)
             else:
-                self._replace(row, columns)
-            rows.append(row)
+                rows[key] = self._make(columns)
+                self._session.add(rows[key])
         self._flush()
-        return [str(row.id) for row in rows]
+        return [str(rows[key].id) for key in keys]
 
     def _flush(self) -> None:
         try:
@@ -159,10 +157,7 @@ class ModelRows:
         placed: dict[str, Any] = {}
         image_id = fields.pop("id", None)
         if image_id is not None:
-            key = as_key(self._mapper, str(image_id))
-            if key is None:
-                raise InvalidImage("id", image_id, f"cannot be an id of {self._model.__name__}")
-            placed["id"] = self._fit("id", key, self._column("id"))
+            placed["id"] = self._fit("id", self._key_of(image_id), self._column("id"))
         self._settle_access(fields)
         for name in _ROW_KEYS:
             if self._relates(name) and name in fields:
@@ -175,6 +170,15 @@ class ModelRows:
                 reason = f"{self._model.__name__} has no column named {name}"
                 raise InvalidImage(name, value, reason)
         return placed
+
+    def _key_of(self, image_id: Any) -> Any:
+        key = as_key(self._mapper, str(image_id))
+        if key is None:
+            raise InvalidImage("id", image_id, f"cannot be an id of {self._model.__name__}")
+        if str(key) != str(image_id):  # a lookup would not find it, and it may be another image's
+            reason = f"{self._model.__name__} would keep it as {str(key)!r}"
+            raise InvalidImage("id", image_id, reason)
+        return key
 
     def _settle_access(self, fields: dict[str, Any]) -> None:
         """Express who may see an image in what the model has: visibility, is_public, members.

@@ -106,6 +106,16 @@ class Binary(ImageMixin, db.Model):
     )
 
 
+class Numbered(db.Model):
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str | None] = mapped_column(sa.String(9))
+
+
+class Unique(db.Model):
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str | None] = mapped_column(sa.String(9))
+
+
 MODELS = pytest.mark.parametrize("model", [Json, Rows])
 ON_SQLITE = pytest.mark.parametrize("kind", ["sqlite"], indirect=True, scope="module")
 WAYS = pytest.mark.parametrize("way", ["add", "put"])
@@ -276,6 +286,48 @@ def test_add_refuses_an_id_that_is_there() -> None:
         store.add([replace(FULL, id="b"), FULL])
     assert store.count() == 1
     assert store.put([FULL, FULL]) == ["a", "a"]
+
+
+@WAYS
+@pytest.mark.parametrize(
+    ("model", "image_id", "other"),
+    [
+        (Numbered, "7", "007"),
+        (Unique, str(UUID(int=10)), str(UUID(int=10)).upper()),
+        (Unique, str(UUID(int=10)), UUID(int=10).hex),
+    ],
+)
+def test_an_id_that_the_column_would_change(
+    way: str, model: type[Any], image_id: str, other: str
+) -> None:
+    """An id that the column would keep as another one is refused, and that image stays."""
+    store = ModelStore(model)
+    assert getattr(store, way)([{"id": image_id, "name": "first"}]) == [image_id]
+    with pytest.raises(InvalidImage, match=f"^id = '{other}': .* would keep it as '{image_id}'"):
+        getattr(store, way)([{"id": other, "name": "second"}])
+    assert store(image_id)["name"] == "first"
+    assert store.count() == 1
+
+
+@MODELS
+@pytest.mark.parametrize("is_there", [False, True])
+def test_an_image_that_comes_twice(model: type[Any], is_there: bool) -> None:
+    """Of two images with the same id, the last one is put, and the id is returned twice."""
+    store = ModelStore(model)
+    if is_there:
+        store.put([replace(FULL, name="old")])
+    first = replace(FULL, name="first", updated_at=None, properties={"a": "1"}, members=["x"])
+    assert store.put([first, replace(FULL, id="b"), FULL]) == ["a", "b", "a"]
+    assert read(store, "a") == asdict(FULL)
+    assert store.put([FULL, first]) == ["a", "a"]
+    assert read(store, "a") == asdict(replace(first, members=("x",)))
+    assert store.count() == 2
+
+
+def test_add_refuses_an_image_that_comes_twice() -> None:
+    """Unlike put, add refuses the second of two images with the same id."""
+    with pytest.raises(ValueError, match=r"(?i)the database says: .*(unique|duplicate)"):
+        ModelStore(Json).add([FULL, replace(FULL, name="new")])
 
 
 @ON_SQLITE
