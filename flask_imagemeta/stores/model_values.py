@@ -44,7 +44,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def as_column_value(value: Any, column: Column[Any]) -> Any:
     """Return a value in the form that the column takes."""
     column_type = column.type
-    if isinstance(value, PythonEnum) and not isinstance(column_type, Enum):
+    if isinstance(column_type, Enum):
+        return _as_member(value, column_type)
+    if isinstance(value, PythonEnum):
         value = value.value
     if isinstance(value, Mapping):
         return dict(value)
@@ -61,6 +63,16 @@ def as_column_value(value: Any, column: Column[Any]) -> Any:
     return value
 
 
+def _as_member(value: Any, column_type: Enum) -> Any:
+    """Return the member with a value, which is how headers have it, or else the value."""
+    kind = column_type.enum_class
+    if kind is not None and isinstance(value, kind):
+        return value
+    if isinstance(value, PythonEnum):
+        value = value.value
+    return next((member for member in kind or () if is_same(member.value, value)), value)
+
+
 def _parse(text: str, column_type: Any) -> Any:
     """Return the number or the time in a text, as in an image made from JSON, or else the text."""
     for kind, field in _PARSERS:
@@ -73,8 +85,10 @@ def _parse(text: str, column_type: Any) -> Any:
 def misfit(value: Any, column: Column[Any], dialect: Dialect) -> str | None:
     """Return why a column of this database cannot hold a value; None if it can."""
     column_type = column.type
-    if value is None or isinstance(column_type, Enum):
+    if value is None:
         return None
+    if isinstance(column_type, Enum):
+        return _misfit_enum(value, column, column_type)
     for kind, python_type, kept in _KEPT:
         if isinstance(column_type, kind) and not isinstance(value, python_type):
             return f"the column {column} holds {kept}, not {type(value).__name__}"
@@ -86,6 +100,13 @@ def misfit(value: Any, column: Column[Any], dialect: Dialect) -> str | None:
         is_jsonb = column_type.compile(dialect=dialect) == "JSONB"
         return f"the column {column} is JSONB, which cannot hold NUL" if is_jsonb else None
     return None
+
+
+def _misfit_enum(value: Any, column: Column[Any], column_type: Enum) -> str | None:
+    names, kind = column_type.enums, column_type.enum_class
+    if value in names or (kind is not None and isinstance(value, kind)):
+        return None
+    return f"the column {column} holds one of {', '.join(names)}"
 
 
 def _misfit_number(value: int, column: Column[Any], dialect: Dialect) -> str | None:

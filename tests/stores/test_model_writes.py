@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta, timezone
+from enum import Enum
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -114,6 +115,36 @@ class Numbered(db.Model):
 class Unique(db.Model):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str | None] = mapped_column(sa.String(9))
+
+
+class Format(Enum):
+    QCOW2 = "qcow2"
+    RAW = "raw"
+
+
+class OtherFormat(Enum):
+    """The same formats under other names, as another application may have them."""
+
+    SPARSE = "qcow2"
+    PLAIN = "raw"
+
+
+def values_of(kind: type[Enum]) -> list[str]:
+    return [member.value for member in kind]
+
+
+class Enums(db.Model):
+    """A model with every kind of Enum for a format: of members, of texts, native and not."""
+
+    id: Mapped[str] = mapped_column(sa.String(9), primary_key=True)
+    disk_format: Mapped[Format | None]
+    by_value: Mapped[Format | None] = mapped_column(
+        sa.Enum(Format, values_callable=values_of, native_enum=False)
+    )
+    text: Mapped[str | None] = mapped_column(sa.Enum("qcow2", "raw", name="formats"))
+    strict: Mapped[str | None] = mapped_column(
+        sa.Enum("qcow2", "raw", native_enum=False, validate_strings=True)
+    )
 
 
 MODELS = pytest.mark.parametrize("model", [Json, Rows])
@@ -286,6 +317,36 @@ def test_add_refuses_an_id_that_is_there() -> None:
         store.add([replace(FULL, id="b"), FULL])
     assert store.count() == 1
     assert store.put([FULL, FULL]) == ["a", "a"]
+
+
+ENUMS = pytest.mark.parametrize("field", ["disk_format", "by_value", "text", "strict"])
+
+
+@WAYS
+@ENUMS
+@pytest.mark.parametrize("value", ["qcow2", Format.QCOW2, OtherFormat.SPARSE])
+def test_a_value_of_an_enum(way: str, field: str, value: Any) -> None:
+    """What a column's Enum has is kept, whether it comes as a text or as a member of any Enum."""
+    getattr(ModelStore(Enums), way)([{"id": "a", field: value}])
+    kept = ModelStore(Enums)("a")[field]
+    assert kept == ("qcow2" if field in ("text", "strict") else Format.QCOW2)
+
+
+@WAYS
+def test_the_name_of_a_member(way: str) -> None:
+    """The name that an Enum stores for a member is the member, too."""
+    getattr(ModelStore(Enums), way)([{"id": "a", "disk_format": "RAW"}])
+    assert ModelStore(Enums)("a")["disk_format"] is Format.RAW
+
+
+@WAYS
+@ENUMS
+@pytest.mark.parametrize("value", ["vhd", 5, ["qcow2"], "QCOW2\0"])
+def test_what_an_enum_lacks(way: str, field: str, value: Any) -> None:
+    """A value that an Enum does not have is refused by field, on every database."""
+    with pytest.raises(InvalidImage, match=rf"^{field} = .* column enums.{field} holds one of "):
+        getattr(ModelStore(Enums), way)([{"id": "a", field: value}])
+    assert ModelStore(Enums).count() == 0
 
 
 @WAYS
