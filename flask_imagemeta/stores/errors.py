@@ -1,11 +1,12 @@
 """What a database's errors mean for a request, by the database's own codes.
 
-An error means one of four things:
+An error means one of five things:
 
 - The database is unreachable or too busy, perhaps only for a moment: StoreUnavailable.
 - A row cannot be read: InvalidImage.
 - The value searched for cannot exist in this database, such as an emoji in a column of three-byte
   UTF-8: ImpossibleValue, so nothing is found.
+- An image that is written is refused, by a constraint or a trigger: ValueError.
 - The set-up is wrong, for example because a column or a privilege is missing. Trying again would
   not help, so the error is left as it is.
 
@@ -24,6 +25,7 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
+    IntegrityError,
     InterfaceError,
     OperationalError,
     SQLAlchemyError,
@@ -42,6 +44,9 @@ T = TypeVar("T")
 _UNAVAILABLE_STATES = ("08", "53", "57", "58", "25P03", "25P04", "40001", "40P01", "55P03")
 _IMPOSSIBLE_STATES = ("22021", "22P05")  # a character that the database's encoding lacks
 _UNREADABLE_STATES = ("22",)
+# Constraints, an unhandled condition of SQL's, a view's check, generated columns, an index that the
+# value is too long for, and a trigger's RAISE and ASSERT.
+_REFUSED_STATES = ("22", "23", "45", "44000", "428C9", "54000", "P0001", "P0004")
 
 # Numbers of MariaDB, MySQL and their clients: https://mariadb.com/kb/en/mariadb-error-codes/
 _UNAVAILABLE_NUMBERS = {
@@ -59,11 +64,22 @@ _IMPOSSIBLE_NUMBERS = {  # characters that the column's charset lacks
     *(1267, 1270, 1271),  # compared with one value, two, or more
     *(1300, 1366, 1977, 3854, 3988),
 }
+_REFUSED_NUMBERS = {
+    *(1048, 1364),  # NULL, or no value at all
+    *(1022, 1062, 1169, 1586, 1859),  # there already
+    *(1216, 1217, 1451, 1452, 1761, 1762),  # foreign keys
+    *(1264, 1265, 1292, 1366, 1406, 1411, 1690),  # out of range, of another type, too long
+    *(1118, 1526, 1748),  # a row that is too large, or that no partition takes
+    *(1369, 3819, 4025),  # checks
+    *(1644, 1906, 3105),  # a trigger's SIGNAL, and generated columns
+    *(3140, 3141, 3143, 3144, 3156),  # JSON
+}
 
 # SQLite's primary result codes: https://www.sqlite.org/rescode.html
 _UNAVAILABLE_NAMES = re.compile(
     "SQLITE_(BUSY|LOCKED|CANTOPEN|IOERR|FULL|NOMEM|PROTOCOL|INTERRUPT|SCHEMA)"
 )
+_REFUSED_NAMES = re.compile("SQLITE_(CONSTRAINT|MISMATCH|TOOBIG)")
 _UNDECODED = re.compile("Could not decode to UTF-8")  # raised by Python, without a code
 _MISSING = re.compile("no such ")  # Python 3.10 has no codes
 
@@ -113,6 +129,28 @@ def row_errors() -> Iterator[None]:
         raise
     except (ValueError, TypeError, OverflowError) as error:
         raise _unreadable(error) from error
+
+
+@contextmanager
+def write_errors() -> Iterator[None]:
+    """Convert a database's errors to what they mean for an image being written.
+
+    :raises ValueError: when the database refuses to store it.
+    :raises StoreUnavailable: when the database is unreachable, or too busy now.
+    """
+    try:
+        with store_errors():
+            yield
+    except ImpossibleValue as error:
+        raise ValueError(f"the database cannot store it: {words_of(error.__cause__)}") from error
+    except StatementError as error:
+        if not _is_refused(error):
+            raise
+        raise ValueError(f"the database says: {words_of(error)}") from error
+    except InvalidImage as error:
+        if error.__cause__ is None:  # one of ours, or of the image itself
+            raise
+        raise ValueError(f"the database says: {words_of(error.__cause__)}") from error
 
 
 def of_possible_projects(
@@ -210,6 +248,18 @@ def _is_unreadable(error: DBAPIError) -> bool:
     if code is None:
         return isinstance(error, DataError) or bool(_UNDECODED.match(str(error.orig)))
     return isinstance(code, str) and code.startswith(_UNREADABLE_STATES)
+
+
+def _is_refused(error: StatementError) -> bool:
+    """Return whether a statement failed because of the values that it writes."""
+    if not isinstance(error, DBAPIError):  # a type of the host's, unless the statement is wrong
+        return not isinstance(error.orig, SQLAlchemyError)
+    code = _code(error)
+    if isinstance(code, int) and code in _REFUSED_NUMBERS:
+        return True
+    if isinstance(code, str) and (code.startswith(_REFUSED_STATES) or _REFUSED_NAMES.match(code)):
+        return True
+    return isinstance(error, (DataError, IntegrityError))
 
 
 def _is_unavailable(error: DBAPIError) -> bool:

@@ -6,19 +6,17 @@ other values that it refuses, the database's own error is passed on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from sqlalchemy import Column, null, select
-from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Mapper, Session, selectinload
 from sqlalchemy.orm.attributes import flag_modified
 from sqlalchemy.orm.collections import collection_adapter
 
 from ..exceptions import InvalidImage, short_repr
 from ..image import FIELDS, read_field
-from .errors import ImpossibleValue, store_errors, words_of
+from .errors import row_errors
 from .model_fields import ModelFields, as_key
 from .model_values import as_column_value, is_same, misfit
 from .pages import PAGE
@@ -55,26 +53,6 @@ def as_fields(image: Any) -> dict[str, Any]:
     return found
 
 
-@contextmanager
-def write_errors() -> Iterator[None]:
-    """Convert a database's errors to what they mean for an image being written.
-
-    :raises ValueError: when the database refuses to store it.
-    :raises StoreUnavailable: when the database is unreachable, or too busy now.
-    """
-    try:
-        with store_errors():
-            yield
-    except (DataError, IntegrityError) as error:
-        raise ValueError(f"the database says: {words_of(error)}") from error
-    except ImpossibleValue as error:
-        raise ValueError(f"the database cannot store it: {words_of(error.__cause__)}") from error
-    except InvalidImage as error:
-        if error.__cause__ is None:  # one of ours, or of the image itself
-            raise
-        raise ValueError(f"the database says: {words_of(error.__cause__)}") from error
-
-
 class ModelRows:
     """Writes images into a model with a session, which the caller begins and ends.
 
@@ -88,6 +66,7 @@ class ModelRows:
         self._fields = ModelFields(self._model)
         self._session = session
         self._dialect = session.get_bind(mapper).dialect
+        self._made_by_database = _made_by_database(mapper)
 
     def add(self, images: Iterable[dict[str, Any]]) -> list[str]:
         """Insert images, each as returned by `as_fields`, and return their ids.
@@ -134,8 +113,9 @@ class ModelRows:
                 .options(*map(selectinload, related))
                 .execution_options(populate_existing=True)
             )
-            # By the exact id: MariaDB ignores case.
-            found |= {row.id: row for row in self._session.scalars(statement)}
+            with row_errors():
+                # By the exact id: MariaDB ignores case.
+                found |= {row.id: row for row in self._session.scalars(statement)}
         return found
 
     # What goes where
@@ -163,6 +143,8 @@ class ModelRows:
             if self._relates(name) and name in fields:
                 placed[name] = self._as_rows(name, fields.pop(name))
         for name, value in fields.items():
+            if self._fields.key(name) in self._made_by_database:
+                continue
             column = self._column(name)
             if column is not None:
                 placed[name] = self._fit(name, value, column)
@@ -261,9 +243,12 @@ class ModelRows:
         return value
 
     def _column(self, name: str) -> Column[Any] | None:
-        """Return the column that holds a field; None if the model has none."""
-        attribute = self._mapper.column_attrs.get(self._fields.key(name))
-        column = None if attribute is None else attribute.columns[0]
+        """Return the column to write a field to; None if the model has none."""
+        key = self._fields.key(name)
+        attribute = self._mapper.column_attrs.get(key)
+        if attribute is None or key in self._made_by_database:
+            return None
+        column = attribute.columns[0]
         return column if isinstance(column, Column) else None
 
     def _relates(self, name: str) -> bool:
@@ -320,3 +305,25 @@ class ModelRows:
                 if not is_same(getattr(old, column), value):
                     setattr(old, column, value)
         self._append(row, name, wanted.values())
+
+
+def _made_by_database(mapper: Mapper[Any]) -> frozenset[str]:
+    """Return the attributes, other than the id, that only the database gives a value.
+
+    They are generated columns, and a key of its own that a table has beside the images' ids.
+    """
+    made = {
+        attribute.key
+        for attribute in mapper.column_attrs
+        for column in attribute.columns
+        if isinstance(column, Column) and _is_generated(column)
+    }
+    keys = {mapper.get_property_by_column(column).key for column in mapper.primary_key}
+    if "id" in mapper.column_attrs and "id" not in keys:
+        made |= keys - set(FIELDS)
+    return frozenset(made - {"id"})
+
+
+def _is_generated(column: Column[Any]) -> bool:
+    identity = column.identity
+    return column.computed is not None or (identity is not None and bool(identity.always))

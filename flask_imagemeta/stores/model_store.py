@@ -11,13 +11,13 @@ from sqlalchemy import Engine, false, func, inspect, select
 from sqlalchemy.orm import Mapper, Session, scoped_session
 
 from ..query import Query
-from .errors import ImpossibleValue
+from .errors import ImpossibleValue, write_errors
 from .model_columns import ColumnReader
 from .model_connection import ModelConnection
 from .model_entities import EntityReader
 from .model_fields import ModelFields, as_key, computes_attributes
 from .model_reader import ModelReader
-from .model_rows import ModelRows, as_fields, write_errors
+from .model_rows import ModelRows, as_fields
 from .model_search import ModelSearch
 
 

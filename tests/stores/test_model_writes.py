@@ -20,7 +20,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from flask_imagemeta import ImageMixin, ImageRecord, InvalidImage, StoreUnavailable
 from flask_imagemeta.stores import GlanceDatabase, ModelStore
 
-from .databases import GLANCE
+from .databases import GLANCE, run
 
 TIME = datetime(2020, 1, 2, 3, 4, 5, 678)
 FULL = ImageRecord(
@@ -147,6 +147,44 @@ class Enums(db.Model):
     )
 
 
+class Picky(sa.TypeDecorator[str]):
+    """A type that knows only one text."""
+
+    impl = sa.String(9)
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        return None if value is None else {"known": "stored"}[value]
+
+
+class Guarded(db.Model):
+    """A model with a key of its own, a CHECK, and columns that the database makes."""
+
+    pk: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(sa.String(9), unique=True)
+    name: Mapped[str | None] = mapped_column(sa.String(9))
+    checksum: Mapped[str | None] = mapped_column(Picky)
+    size: Mapped[int | None] = mapped_column(sa.Computed("2 + 3", persisted=True))
+    __table_args__ = (sa.CheckConstraint("name <> 'refused'"),)
+
+
+# A trigger that does not let an image's name be "triggered".
+TRIGGERS = {
+    "sqlite": """
+        CREATE TRIGGER guard BEFORE INSERT ON guarded WHEN new.name = 'triggered'
+        BEGIN SELECT RAISE(ABORT, 'not this name'); END
+    """,
+    "postgresql": """
+        CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN IF new.name = 'triggered' THEN RAISE 'not this name'; END IF; RETURN new; END $$;
+        CREATE TRIGGER guard BEFORE INSERT ON guarded FOR EACH ROW EXECUTE FUNCTION guard()
+    """,
+    "mariadb": """
+        CREATE TRIGGER guard BEFORE INSERT ON guarded FOR EACH ROW IF new.name = 'triggered'
+        THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not this name'; END IF
+    """,
+}
+
 MODELS = pytest.mark.parametrize("model", [Json, Rows])
 ON_SQLITE = pytest.mark.parametrize("kind", ["sqlite"], indirect=True, scope="module")
 WAYS = pytest.mark.parametrize("way", ["add", "put"])
@@ -159,6 +197,7 @@ def writes_app(url: str) -> Iterator[Flask]:
     db.init_app(app)
     with app.app_context():
         db.create_all()
+        run(db.engine, TRIGGERS[sa.make_url(url).get_backend_name()])
         yield app
         db.engine.dispose()
 
@@ -389,6 +428,40 @@ def test_add_refuses_an_image_that_comes_twice() -> None:
     """Unlike put, add refuses the second of two images with the same id."""
     with pytest.raises(ValueError, match=r"(?i)the database says: .*(unique|duplicate)"):
         ModelStore(Json).add([FULL, replace(FULL, name="new")])
+
+
+@WAYS
+@pytest.mark.parametrize(
+    ("name", "message"), [("refused", "(CHECK|check|CONSTRAINT)"), ("triggered", "not this name")]
+)
+def test_what_the_database_refuses(way: str, name: str, message: str) -> None:
+    """What a constraint or a trigger refuses is a ValueError with the database's words."""
+    with pytest.raises(ValueError, match=f"the database says: .*{message}"):
+        getattr(ModelStore(Guarded), way)([{"id": "a", "name": name}])
+    assert ModelStore(Guarded).count() == 0
+
+
+def test_a_type_that_does_not_accept_a_value() -> None:
+    """What a type of the application's own raises for a value refuses it."""
+    with pytest.raises(ValueError, match="the database says: 'c'"):
+        ModelStore(Guarded).add([{"id": "a", "checksum": "c"}])
+
+
+@WAYS
+def test_what_only_the_database_makes(way: str) -> None:
+    """A generated column and a key beside the id are left to the database."""
+    store = ModelStore(Guarded)
+    first = {"id": "a", "name": "x", "size": 5}
+    getattr(store, way)([first | {"pk": 1000}])
+    (kept,) = store.walk()
+    assert {name: kept[name] for name in first} == first
+    getattr(store, way)([{"id": "b", "pk": kept["pk"], "size": 99}])
+    store.put([first | {"name": "y", "pk": 1001}])
+    assert [(one["id"], one["name"], one["size"]) for one in store.walk()] == [
+        ("a", "y", 5),
+        ("b", None, 5),
+    ]
+    assert store("a")["pk"] == kept["pk"] != 1000
 
 
 @ON_SQLITE
