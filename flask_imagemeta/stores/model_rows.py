@@ -7,6 +7,7 @@ other values that it refuses, the database's own error is passed on.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, NoReturn
 
 from sqlalchemy import Column, null, select
@@ -210,7 +211,7 @@ class ModelRows:
         raise InvalidImage("visibility", visibility, reason)
 
     def _as_rows(self, name: str, values: Any) -> dict[str, dict[str, Any]]:
-        target = ModelRows(self._mapper.relationships[name].mapper, self._session)
+        target = self._targets[name]
         key = _ROW_KEYS[name]
         values = values or {}
         if name == "properties" and not isinstance(values, Mapping):
@@ -254,6 +255,15 @@ class ModelRows:
     def _relates(self, name: str) -> bool:
         return name in self._mapper.relationships
 
+    @cached_property
+    def _targets(self) -> dict[str, ModelRows]:
+        """What writes the rows of each field that is a relationship."""
+        return {
+            name: ModelRows(self._mapper.relationships[name].mapper, self._session)
+            for name in _ROW_KEYS
+            if self._relates(name)
+        }
+
     def _has(self, name: str) -> bool:
         return self._relates(name) or self._column(name) is not None
 
@@ -264,20 +274,19 @@ class ModelRows:
         columns = {name: value for name, value in placed.items() if not self._relates(name)}
         for name, value in columns.items():
             column = self._column(name)
-            # A default would take the place of a plain None.
-            if value is None and column is not None and column.default is not None:
-                columns[name] = null()
+            if value is None and column is not None and _has_default(column):
+                columns[name] = null()  # a default would take the place of a plain None
         row = self._model(**columns)
         for name in placed.keys() - columns.keys():
             self._append(row, name, placed[name].values())
         return row
 
     def _append(self, row: Any, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        target = self._mapper.relationships[name].mapper.class_
+        target = self._targets[name]
         # The adapter fills a list, a set or a dictionary of rows alike.
         adapter = collection_adapter(getattr(row, name))
         for columns in rows:
-            adapter.append_with_event(target(**columns))
+            adapter.append_with_event(target._make(columns))
 
     def _replace(self, row: Any, placed: Mapping[str, Any]) -> None:
         """Change an existing row to what a new one would be."""
@@ -290,8 +299,9 @@ class ModelRows:
                 is_changed = True
         if is_changed:
             # Otherwise an onupdate would replace an updated_at that stays the same.
-            for name in placed.keys() & self._mapper.column_attrs.keys():
-                flag_modified(row, name)
+            for key in {self._fields.key(name) for name in placed}:
+                if key in self._mapper.column_attrs:
+                    flag_modified(row, key)
 
     def _replace_rows(self, row: Any, name: str, wanted: dict[str, dict[str, Any]]) -> None:
         for old in list(collection_adapter(getattr(row, name))):
@@ -327,3 +337,7 @@ def _made_by_database(mapper: Mapper[Any]) -> frozenset[str]:
 def _is_generated(column: Column[Any]) -> bool:
     identity = column.identity
     return column.computed is not None or (identity is not None and bool(identity.always))
+
+
+def _has_default(column: Column[Any]) -> bool:
+    return column.default is not None or column.server_default is not None

@@ -38,6 +38,7 @@ _KEPT: tuple[tuple[type[Any], Any, str], ...] = (
 )
 _PARSERS = ((Integer, WholeNumber()), (DateTime, Timestamp()))
 _UTC = timezone.utc
+_PRECISION = re.compile(r"\((\d)\)")  # of a type such as DATETIME(6)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -94,6 +95,8 @@ def misfit(value: Any, column: Column[Any], dialect: Dialect) -> str | None:
             return f"the column {column} holds {kept}, not {type(value).__name__}"
     if isinstance(column_type, Integer):
         return _misfit_number(value, column, dialect)
+    if isinstance(column_type, DateTime):
+        return _misfit_time(value, column, dialect)
     if isinstance(column_type, String):
         return _misfit_text(value, column, dialect)
     if isinstance(column_type, JSON) and _has_nul(value):
@@ -116,6 +119,16 @@ def _misfit_number(value: int, column: Column[Any], dialect: Dialect) -> str | N
     if -(2**bits) <= value < 2**bits:
         return None
     return f"the column {column} holds whole numbers below 2**{bits}"
+
+
+def _misfit_time(value: datetime, column: Column[Any], dialect: Dialect) -> str | None:
+    precision = _PRECISION.search(column.type.compile(dialect=dialect))
+    default = 0 if dialect.name in ("mysql", "mariadb") else 6
+    digits = default if precision is None else int(precision[1])
+    if value.microsecond % 10 ** (6 - digits) == 0:
+        return None
+    kept = f"fractions of a second with {digits} digits" if digits else "whole seconds"
+    return f"the column {column} holds {kept}"
 
 
 def _misfit_text(value: str, column: Column[Any], dialect: Dialect) -> str | None:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.dialects import mysql, postgresql
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, synonym
 
 from flask_imagemeta import ImageMixin, ImageRecord, InvalidImage, StoreUnavailable
 from flask_imagemeta.stores import GlanceDatabase, ModelStore
@@ -145,6 +145,27 @@ class Enums(db.Model):
     strict: Mapped[str | None] = mapped_column(
         sa.Enum("qcow2", "raw", native_enum=False, validate_strings=True)
     )
+
+
+class Defaults(db.Model):
+    """A model where defaults, an onupdate behind a synonym and whole seconds may get in the way."""
+
+    id: Mapped[str] = mapped_column(sa.String(9), primary_key=True)
+    name: Mapped[str | None] = mapped_column(sa.String(9), server_default="default")
+    created_at: Mapped[datetime | None] = mapped_column(sa.DateTime)
+    modified: Mapped[datetime | None] = mapped_column(
+        sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb"),
+        onupdate=sa.func.now(),
+    )
+    updated_at = synonym("modified")
+    properties: Mapped[list[DefaultsProperty]] = relationship(cascade="all, delete-orphan")
+
+
+class DefaultsProperty(db.Model):
+    id: Mapped[int] = mapped_column(primary_key=True)
+    image_id: Mapped[str] = mapped_column(sa.ForeignKey("defaults.id"))
+    name: Mapped[str] = mapped_column(sa.String(9))
+    value: Mapped[str | None] = mapped_column(sa.String(9), default="default")
 
 
 class Picky(sa.TypeDecorator[str]):
@@ -311,6 +332,37 @@ def test_the_sources_timestamps_win(model: type[Any], updated_at: datetime | Non
     db.session.get(model, "a").name = "by the host"
     db.session.commit()
     assert db.session.get(model, "a").updated_at != updated_at  # it is in force elsewhere
+
+
+@WAYS
+def test_a_default_does_not_replace_none(way: str) -> None:
+    """An explicit None is kept against a default of the database, and in a property's row."""
+    store = ModelStore(Defaults)
+    getattr(store, way)([{"id": "a", "name": None, "properties": {"k": None}}])
+    assert (store("a")["name"], store("a")["properties"]) == (None, {"k": None})
+
+
+def test_a_time_behind_a_synonym() -> None:
+    """The source's updated_at wins over the column's onupdate, if it is a synonym, too."""
+    store = ModelStore(Defaults)
+    store.put([{"id": "a", "updated_at": TIME}])
+    store.put([{"id": "a", "updated_at": TIME, "name": "new"}])
+    assert (store("a")["updated_at"], store("a")["name"]) == (TIME, "new")
+
+
+@WAYS
+def test_whole_seconds(way: str, kind: str) -> None:
+    """A time that the column would cut off is refused by field; one that it keeps is stored."""
+    store = ModelStore(Defaults)
+    whole = TIME.replace(microsecond=0)
+    if kind == "mariadb":
+        with pytest.raises(InvalidImage, match=r"^created_at = .*created_at holds whole seconds"):
+            getattr(store, way)([{"id": "a", "created_at": TIME}])
+        getattr(store, way)([{"id": "a", "created_at": whole}])
+        assert store("a")["created_at"] == whole
+    else:
+        getattr(store, way)([{"id": "a", "created_at": TIME}])
+        assert store("a")["created_at"] == TIME
 
 
 @ON_SQLITE
