@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, NoReturn
 
 from sqlalchemy import Column, null, select
-from sqlalchemy.orm import Mapper, Session, selectinload
+from sqlalchemy.orm import Mapper, Session, selectinload, with_parent
 from sqlalchemy.orm.attributes import flag_modified
 from sqlalchemy.orm.collections import collection_adapter
 
@@ -33,6 +33,7 @@ _SAME_AS_NONE: dict[str, Any] = {
     "properties": {},
     "members": [],
 }
+_UNLOADED = ("write_only", "dynamic")  # relationships whose rows are never loaded as a whole
 # The columns that identify a row among those of its image.
 _ROW_KEYS = {"properties": "name", "members": "member"}
 
@@ -67,6 +68,9 @@ class ModelRows:
         self._fields = ModelFields(self._model)
         self._session = session
         self._dialect = session.get_bind(mapper).dialect
+        self._relationships = {
+            name: mapper.relationships[name] for name in _ROW_KEYS if name in mapper.relationships
+        }
         self._made_by_database = _made_by_database(mapper)
 
     def add(self, images: Iterable[dict[str, Any]]) -> list[str]:
@@ -89,12 +93,18 @@ class ModelRows:
         keys = [columns.get("id", object()) for columns in placed]
         last = dict(zip(keys, placed, strict=True))
         rows = self._find([key for key, columns in last.items() if "id" in columns])
+        missing = []
         for key, columns in last.items():
             if key in rows:
-                self._replace(rows[key], columns)
+                missing.append((rows[key], self._replace(rows[key], columns)))
             else:
                 rows[key] = self._make(columns)
                 self._session.add(rows[key])
+        # Rows that go must be gone before others take their place: MariaDB ignores case.
+        self._flush()
+        for row, related in missing:
+            for name, new in related.items():
+                self._append(row, name, new)
         self._flush()
         return [str(rows[key].id) for key in keys]
 
@@ -105,7 +115,11 @@ class ModelRows:
             raise ValueError(f"the database cannot store it: {error}") from error
 
     def _find(self, keys: list[Any]) -> dict[Any, Any]:
-        related = [getattr(self._model, name) for name in _ROW_KEYS if self._relates(name)]
+        related = [
+            relationship.class_attribute
+            for relationship in self._relationships.values()
+            if relationship.lazy not in _UNLOADED
+        ]
         found: dict[Any, Any] = {}
         for start in range(0, len(keys), PAGE):
             statement = (
@@ -253,15 +267,14 @@ class ModelRows:
         return column if isinstance(column, Column) else None
 
     def _relates(self, name: str) -> bool:
-        return name in self._mapper.relationships
+        return name in self._relationships
 
     @cached_property
     def _targets(self) -> dict[str, ModelRows]:
         """What writes the rows of each field that is a relationship."""
         return {
-            name: ModelRows(self._mapper.relationships[name].mapper, self._session)
-            for name in _ROW_KEYS
-            if self._relates(name)
+            name: ModelRows(relationship.mapper, self._session)
+            for name, relationship in self._relationships.items()
         }
 
     def _has(self, name: str) -> bool:
@@ -282,18 +295,25 @@ class ModelRows:
         return row
 
     def _append(self, row: Any, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        target = self._targets[name]
+        new = [self._targets[name]._make(columns) for columns in rows]
+        if new:
+            self._check_writable(name)
+        collection = getattr(row, name)
+        if self._relationships[name].lazy in _UNLOADED:
+            collection.add_all(new)
+            return
         # The adapter fills a list, a set or a dictionary of rows alike.
-        adapter = collection_adapter(getattr(row, name))
-        for columns in rows:
-            adapter.append_with_event(target._make(columns))
+        adapter = collection_adapter(collection)
+        for one in new:
+            adapter.append_with_event(one)
 
-    def _replace(self, row: Any, placed: Mapping[str, Any]) -> None:
-        """Change an existing row to what a new one would be."""
+    def _replace(self, row: Any, placed: Mapping[str, Any]) -> dict[str, Iterable[Any]]:
+        """Change an existing row to what a new one would be, and return the related rows to add."""
+        missing = {}
         is_changed = False
         for name, value in placed.items():
             if self._relates(name):
-                self._replace_rows(row, name, dict(value))
+                missing[name] = self._replace_rows(row, name, dict(value))
             elif not is_same(getattr(row, name), value):
                 setattr(row, name, value)
                 is_changed = True
@@ -302,19 +322,43 @@ class ModelRows:
             for key in {self._fields.key(name) for name in placed}:
                 if key in self._mapper.column_attrs:
                     flag_modified(row, key)
+        return missing
 
-    def _replace_rows(self, row: Any, name: str, wanted: dict[str, dict[str, Any]]) -> None:
-        for old in list(collection_adapter(getattr(row, name))):
+    def _replace_rows(
+        self, row: Any, name: str, wanted: dict[str, dict[str, Any]]
+    ) -> Iterable[Any]:
+        """Change an image's rows to the wanted ones, and return those that it lacks."""
+        for old in self._related_rows(row, name):
             columns = wanted.pop(getattr(old, _ROW_KEYS[name]), None)
             if columns is None:
+                self._check_writable(name)
                 self._session.delete(old)
                 continue
             if getattr(old, "deleted", False):
                 columns = {**columns, "deleted": False}
             for column, value in columns.items():
                 if not is_same(getattr(old, column), value):
+                    self._check_writable(name)
                     setattr(old, column, value)
-        self._append(row, name, wanted.values())
+        return wanted.values()
+
+    def _related_rows(self, row: Any, name: str) -> list[Any]:
+        relationship = self._relationships[name]
+        if relationship.lazy not in _UNLOADED:
+            return list(collection_adapter(getattr(row, name)))
+        target = relationship.mapper.class_
+        rows = select(target).where(with_parent(row, relationship.class_attribute))
+        with row_errors(), self._session.no_autoflush:
+            return list(self._session.scalars(rows))
+
+    def _check_writable(self, name: str) -> None:
+        """Check that a relationship's rows can be changed.
+
+        :raises InvalidImage: when SQLAlchemy would not write them.
+        """
+        if self._relationships[name].viewonly:
+            reason = f"{self._model.__name__}.{name} is viewonly, so its rows cannot be changed"
+            raise InvalidImage(name, None, reason)
 
 
 def _made_by_database(mapper: Mapper[Any]) -> frozenset[str]:

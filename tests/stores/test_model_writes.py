@@ -15,7 +15,15 @@ import sqlalchemy as sa
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.dialects import mysql, postgresql
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, synonym
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    DynamicMapped,
+    Mapped,
+    WriteOnlyMapped,
+    mapped_column,
+    relationship,
+    synonym,
+)
 
 from flask_imagemeta import ImageMixin, ImageRecord, InvalidImage, StoreUnavailable
 from flask_imagemeta.stores import GlanceDatabase, ModelStore
@@ -144,6 +152,42 @@ class Enums(db.Model):
     text: Mapped[str | None] = mapped_column(sa.Enum("qcow2", "raw", name="formats"))
     strict: Mapped[str | None] = mapped_column(
         sa.Enum("qcow2", "raw", native_enum=False, validate_strings=True)
+    )
+
+
+class WriteOnly(db.Model):
+    """A model whose related rows are never loaded as a whole; their names are unique."""
+
+    id: Mapped[str] = mapped_column(sa.String(9), primary_key=True)
+    name: Mapped[str | None] = mapped_column(sa.String(9))
+    modified: Mapped[datetime | None] = mapped_column(sa.DateTime, onupdate=sa.func.now())
+    updated_at = synonym("modified")
+    properties: WriteOnlyMapped[WriteOnlyProperty] = relationship(
+        cascade="all, delete-orphan", passive_deletes=True
+    )
+    members: DynamicMapped[WriteOnlyMember] = relationship(cascade="all, delete-orphan")
+
+
+class WriteOnlyProperty(db.Model):
+    id: Mapped[int] = mapped_column(primary_key=True)
+    image_id: Mapped[str] = mapped_column(sa.ForeignKey("write_only.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(sa.String(9))
+    value: Mapped[str | None] = mapped_column(sa.String(9))
+    __table_args__ = (sa.UniqueConstraint("image_id", "name"),)
+
+
+class WriteOnlyMember(db.Model):
+    image_id: Mapped[str] = mapped_column(sa.ForeignKey("write_only.id"), primary_key=True)
+    member: Mapped[str] = mapped_column(sa.String(9), primary_key=True)
+
+
+class ViewOnly(db.Model):
+    """A model over the same rows, which it does not write."""
+
+    __tablename__ = "view_only"
+    id: Mapped[str] = mapped_column(sa.String(9), primary_key=True)
+    properties: Mapped[list[WriteOnlyProperty]] = relationship(
+        primaryjoin="ViewOnly.id == foreign(WriteOnlyProperty.image_id)", viewonly=True
     )
 
 
@@ -376,6 +420,50 @@ def test_rows_that_were_deleted_come_back() -> None:
     assert read(store, "a") == asdict(replace(FULL, properties={}, members=()))
     store.put([FULL])
     assert read(store, "a") == asdict(FULL)
+
+
+@WAYS
+def test_rows_that_are_never_loaded(way: str) -> None:
+    """Relationships that are write_only or dynamic are written like any other."""
+    store = ModelStore(WriteOnly)
+    image = {"id": "a", "updated_at": TIME.replace(microsecond=0)}
+    image |= {"properties": {"k": "1", "l": "2"}, "members": ["p", "q"]}
+    getattr(store, way)([image])
+    for changed in [image, image | {"name": "x", "properties": {"l": "3"}, "members": ["q", "r"]}]:
+        store.put([changed])
+        kept = store("a")
+        assert kept["properties"] == changed["properties"]
+        assert (sorted(kept["members"]), kept["name"]) == (changed["members"], changed.get("name"))
+        assert kept["updated_at"] == image["updated_at"]
+
+
+@pytest.mark.parametrize("model", [Rows, WriteOnly])
+def test_a_name_in_another_case(model: type[Any]) -> None:
+    """A row may take the place of one whose key differs only in its case: MariaDB ignores that."""
+    store = ModelStore(model)
+    image = (
+        {"id": "a", "visibility": "shared", "created_at": TIME} if model is Rows else {"id": "a"}
+    )
+    store.put([image | {"properties": {"Key": "1"}, "members": ["P"]}])
+    store.put([image | {"properties": {"key": "1"}, "members": ["p"]}])
+    assert (store("a")["properties"], list(store("a")["members"])) == ({"key": "1"}, ["p"])
+
+
+@ON_SQLITE
+@WAYS
+def test_rows_that_are_only_viewed(way: str) -> None:
+    """Rows of a viewonly relationship are not changed: an image that needs others is refused."""
+    store = ModelStore(ViewOnly)
+    with pytest.raises(InvalidImage, match=r"^properties = .*ViewOnly.properties is viewonly"):
+        getattr(store, way)([{"id": "a", "properties": {"k": "1"}}])
+    image = {"id": "a", "properties": {"k": "1"}}
+    ModelStore(WriteOnly).put([image])
+    store.add([{"id": "a"}])
+    store.put([image])
+    for properties in [{}, {"k": "2"}, {"k": "1", "l": "2"}]:
+        with pytest.raises(InvalidImage, match="viewonly"):
+            store.put([image | {"properties": properties}])
+    assert store("a") == image
 
 
 @ON_SQLITE
