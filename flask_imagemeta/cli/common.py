@@ -105,11 +105,12 @@ def report_losses(image: Any, losses: Iterable[Loss], *, is_json: bool) -> None:
 
 
 def read_id(image: Any) -> str:
-    """Return the id of an image that is reported, or ``?`` if that cannot be read."""
+    """Return the id of an image that is reported, or ``?`` if it has none that can be read."""
     try:
-        return str(read_field(image, "id"))
+        image_id = read_field(image, "id")
     except InvalidImage:
         return "?"
+    return "?" if image_id is None else str(image_id)
 
 
 @contextmanager

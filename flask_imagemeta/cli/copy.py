@@ -8,15 +8,17 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from inspect import unwrap
 from itertools import islice
+from traceback import extract_tb
 from typing import Any
 
 import click
 from click.exceptions import Exit
 from flask.cli import with_appcontext
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from ..config import import_object
-from ..exceptions import InvalidImage, StoreUnavailable, printable, short_repr
+from ..exceptions import ImageMetaError, InvalidImage, printable, short_repr
 from ..image import ImageRecord, read_field
 from ..state import State
 from ..stores import GlanceDatabase, Walkable, Writable
@@ -25,7 +27,6 @@ from ..stores.parts import LazyMembers
 from .answers import Answering, choose_callers, compare, is_same_image, unnoticed
 from .common import (
     check_store,
-    command_errors,
     get_state,
     get_store,
     name_option,
@@ -68,14 +69,44 @@ def command(source: str, name: str, dry_run: bool, verify: bool, is_json: bool) 
             raise CommandError(f"{short_repr(source)} is this application's own store.")
         copying = _Copying(state, origin, dry_run=dry_run, verify=verify, is_json=is_json)
         try:
-            with command_errors(), unnoticed(), progress(origin, "Copying") as images:
-                copying.run(images)
-        except CommandError as error:
-            is_over_soon = isinstance(error.__cause__, StoreUnavailable)
-            advice = "; run the command again to continue" if is_over_soon else ""
-            raise CommandError(f"{error.message}\n{copying.summary()}{advice}.") from error
+            with unnoticed(), progress(origin, "Copying") as images:
+                copying.run(_named(source, images))
+        except KeyboardInterrupt:
+            with suppress(CommandError, OSError):  # the readers of its output may have stopped
+                remark(copying.summary(is_over=False))
+            raise
+        except Exception as error:
+            message = f"{_reason(error)}\n{copying.summary(is_over=False)}"
+            raise CommandError(message) from error
     remark(copying.summary())
     raise Exit(1 if copying.has_reported else 0)
+
+
+def _named(source: str, images: Iterable[Any]) -> Iterator[Any]:
+    """Yield the images of a source; an error of its walk names the source.
+
+    :raises CommandError: when it cannot be read.
+    """
+    try:
+        yield from images
+    except Exception as error:
+        if "://" in source:
+            source = make_url(source).set(query={}).render_as_string(hide_password=True)
+        reason = _reason(error)
+        raise CommandError(f"The source {short_repr(source)} cannot be read: {reason}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return in one line why images cannot be copied."""
+    if isinstance(error, CommandError):
+        return error.message
+    if isinstance(error, SQLAlchemyError):
+        return f"The database says: {printable(words_of(error))}"
+    reason = f"{type(error).__name__}: {printable(str(error))}"
+    if isinstance(error, (ImageMetaError, OSError)):
+        return reason
+    place = extract_tb(error.__traceback__)[-1]  # it may be a fault of the application's code
+    return f"{reason} (in {place.name}, {place.filename}:{place.lineno})"
 
 
 @contextmanager
@@ -129,22 +160,27 @@ class _Copying:
         """Whether there was something to report."""
         return any(self._counts[kind] for kind in ("refused", "different", "changed"))
 
-    def summary(self) -> str:
-        """Return how many images were copied and reported so far."""
+    def summary(self, *, is_over: bool = True) -> str:
+        """Return how many images were copied and reported so far, and how to go on.
+
+        :param is_over: Whether the source had no more images.
+        """
         counts = self._counts
         copied = counts["copied"]
         verb = "can be copied" if self._options else "copied"
         text = f"{copied:,} image{'' if copied == 1 else 's'} {verb}, {counts['refused']:,} refused"
         if self._verify:
             text += f", {counts['different']:,} different, {counts['changed']:,} changed meanwhile"
-        return text
+        if is_over:
+            return text
+        can_continue = copied and not self._options
+        return f"{text}{'; run the command again to continue' if can_continue else ''}."
 
     def run(self, images: Iterable[Any]) -> None:
         """Copy and compare images, a page at a time."""
         pages = iter(images)
         while page := list(islice(pages, _PAGE)):
             for image in self._put(list(self._readable(page))):
-                self._counts["copied"] += 1
                 if self._verify:
                     self._compare(image)
 
@@ -152,15 +188,17 @@ class _Copying:
         """Yield the images that a request can ask for, with their members; report the others."""
         for image in images:
             try:
-                image_id = str(read_field(image, "id"))
+                image_id = read_field(image, "id")
                 ready = _with_members(image)
             except InvalidImage as error:
                 self._report(image, refusal(error))
                 continue
-            if self._leads_to(image_id):
+            if image_id is None:  # the target would make up a new one in each run
+                self._report(image, Loss("refused", "id", "the image has none"))
+            elif self._leads_to(str(image_id)):
                 yield ready
             else:
-                self._report(image, unreachable(image_id))
+                self._report(image, unreachable(str(image_id)))
 
     def _put(self, images: list[Any]) -> list[Any]:
         """Write images and return those that the store accepted.
@@ -177,6 +215,7 @@ class _Copying:
             else:
                 self._report(images[0], Loss("refused", "image", str(error)))
             return []
+        self._counts["copied"] += len(images)
         return images
 
     def _compare(self, image: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -69,7 +71,7 @@ class Shelf:
 
     def walk(self) -> Iterator[Any]:
         for image in self.images:
-            if isinstance(image, Exception):
+            if isinstance(image, BaseException):
                 raise image
             yield image
 
@@ -378,12 +380,49 @@ def test_an_image_that_cannot_be_read_is_reported(target: Flask, source: Any) ->
     assert "1 image copied, 2 refused" in result.stderr
 
 
-def test_a_source_that_fails_half_way(target: Flask, source: Any) -> None:
-    """When the source becomes unavailable, the status is 2, and what was copied is said."""
+@pytest.mark.parametrize("error", [StoreUnavailable("gone"), OSError("gone"), RuntimeError("gone")])
+def test_a_source_that_fails_half_way(error: Exception, target: Flask, source: Any) -> None:
+    """Whatever a source raises, the status is 2, and what was copied is said, and how to go on."""
     images = [{"id": f"{n:03}"} for n in range(150)]
-    result = copy(target, source(*images, StoreUnavailable("gone")), "--no-verify", status=2)
-    assert "StoreUnavailable: gone" in result.stderr
+    name = source(*images, error)
+    result = copy(target, name, "--no-verify", status=2)
+    assert f"The source {name!r} cannot be read: {type(error).__name__}: gone" in result.stderr
+    assert "Traceback" not in result.stderr
     assert "100 images copied, 0 refused; run the command again to continue." in result.stderr
+
+
+def test_an_interrupt_half_way(target: Flask, source: Any) -> None:
+    """After a Ctrl-C, too, what was copied is said."""
+    images = [{"id": f"{n:03}"} for n in range(150)]
+    result = copy(target, source(*images, KeyboardInterrupt()), "--no-verify", status=130)
+    assert result.stderr == (
+        "100 images copied, 0 refused; run the command again to continue.\nInterrupted.\n"
+    )
+
+
+def test_a_fault_of_the_sources_code(target: Flask, source: Any) -> None:
+    """An error that no store should raise is reported with its place."""
+    result = copy(target, source(RuntimeError("a fault")), status=2)
+    assert re.search(r"RuntimeError: a fault \(in walk, .*test_copy.py:\d+\)\n", result.stderr)
+
+
+def test_a_source_that_does_not_exist(tmp_path: Path, target: Flask) -> None:
+    """A database file that is not there is named, without advice to run the command again."""
+    url = f"sqlite:///{tmp_path}/none.sqlite"
+    result = copy(target, url, "--no-verify", status=2)
+    assert result.stderr == (
+        f"Error: The source {url!r} cannot be read: StoreUnavailable: unable to open database file"
+        "\n0 images copied, 0 refused.\n"
+    )
+
+
+@pytest.mark.parametrize("image", [{"name": "x"}, {"id": None}, SimpleNamespace(name="x")])
+def test_an_image_without_an_id(image: Any, target: Flask, source: Any) -> None:
+    """An image without an id is refused; otherwise each run would add it once more."""
+    result = copy(target, source(image, {"id": "a"}), "--no-verify", status=1)
+    assert result.stdout == "?: refused: id: the image has none\n"
+    with target.app_context():
+        assert ModelStore(Image).count() == 1
 
 
 @pytest.mark.parametrize("side", ["source", "target"])
