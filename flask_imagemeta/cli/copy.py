@@ -31,6 +31,7 @@ from .common import (
     get_store,
     name_option,
     progress,
+    read_id,
     report_losses,
 )
 from .head import Route
@@ -176,11 +177,13 @@ class _Copying:
         can_continue = copied and not self._options
         return f"{text}{'; run the command again to continue' if can_continue else ''}."
 
-    def run(self, images: Iterable[Any]) -> None:
+    def run(self, walk: Iterable[Any]) -> None:
         """Copy and compare images, a page at a time."""
-        pages = iter(images)
+        pages = iter(walk)
         while page := list(islice(pages, _PAGE)):
-            for image in self._put(list(self._readable(page))):
+            # If the source changes meanwhile, its walk may give an image twice.
+            images = {read_id(image): image for image in self._readable(page)}
+            for image in self._put(list(images.values())):
                 if self._verify:
                     self._compare(image)
 

@@ -316,6 +316,15 @@ def test_what_differs_is_reported(target: Flask, source: Any) -> None:
     copy(target, source({"id": "a", "status": "active"}), "--no-verify", status=0)
 
 
+def test_an_image_that_comes_twice(target: Flask, source: Any) -> None:
+    """Of an image that a walk gives twice, the last one is copied and compared."""
+    first, last = sa_time(ImageRecord("a", name="old")), sa_time(ImageRecord("a", name="new"))
+    result = copy(target, source(first, last, again=last), status=0)
+    assert "1 image copied, 0 refused, 0 different" in result.stderr
+    with target.app_context():
+        assert [image["name"] for image in ModelStore(Image).walk()] == ["new"]
+
+
 def test_what_changed_meanwhile_is_reported_as_such(target: Flask, source: Any) -> None:
     """An image that has changed in the source since it was copied is not called different."""
     image = {"id": "a", "status": "active", "created_at": copy_app.TIME, "owner": "p"}
