@@ -7,6 +7,7 @@ other values that it refuses, the database's own error is passed on.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from enum import Enum
 from functools import cached_property
 from typing import Any, NoReturn
 
@@ -183,6 +184,8 @@ class ModelRows:
         :raises InvalidImage: when the model lacks them.
         """
         visibility, is_public = fields.get("visibility"), fields.get("is_public")
+        if isinstance(visibility, Enum):
+            visibility = fields["visibility"] = visibility.value
         if is_public not in (None, False, True):
             raise InvalidImage("is_public", is_public, "is neither true nor false")
         is_public = bool(is_public) or visibility == "public"

@@ -511,6 +511,19 @@ def test_a_value_of_an_enum(way: str, field: str, value: Any) -> None:
     assert kept == ("qcow2" if field in ("text", "strict") else Format.QCOW2)
 
 
+@ON_SQLITE
+@WAYS
+def test_a_visibility_of_an_enum(way: str) -> None:
+    """A visibility that is a member of an Enum counts as its value, as in an answer."""
+    visibility = Enum("Visibility", {"PUBLIC": "public", "COMMUNITY": "community"})
+    image = {"id": "a", "created_at": TIME}
+    getattr(ModelStore(Plain), way)([image | {"visibility": visibility["PUBLIC"]}])
+    getattr(ModelStore(Json), way)([image | {"visibility": visibility["PUBLIC"]}])
+    assert ModelStore(Plain)("a")["is_public"] is ModelStore(Json)("a")["is_public"] is True
+    with pytest.raises(InvalidImage, match=r"^visibility = 'community': Plain has is_public .*"):
+        getattr(ModelStore(Plain), way)([image | {"visibility": visibility["COMMUNITY"]}])
+
+
 @WAYS
 def test_the_name_of_a_member(way: str) -> None:
     """The name that an Enum stores for a member is the member, too."""
