@@ -240,7 +240,7 @@ class ModelRows:
             columns = {key: target._fit(label, item, target._column(key))}
             if name == "properties":
                 columns["value"] = target._fit(label, value, target._column("value"))
-            rows[item] = columns
+            rows[columns[key]] = columns
         return rows
 
     def _fit(self, name: str, value: Any, column: Column[Any] | None) -> Any:

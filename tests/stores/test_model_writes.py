@@ -467,12 +467,14 @@ def test_rows_that_are_only_viewed(way: str) -> None:
 
 
 @ON_SQLITE
-def test_what_is_the_same_is_not_written(statements: list[str]) -> None:
-    """An image that is there already costs no UPDATE."""
+@pytest.mark.parametrize("members", [("q", "r"), (UUID(int=1), str(UUID(int=1)), "r")])
+def test_what_is_the_same_is_not_written(members: Any, statements: list[str]) -> None:
+    """An image that is there already costs no UPDATE, nor do members that are UUIDs."""
     store = ModelStore(Rows)
-    store.put([FULL])
+    image = replace(FULL, members=members)
+    store.put([image])
     statements.clear()
-    store.put([FULL])
+    store.put([image])
     assert not [one for one in statements if one.startswith(("UPDATE", "INSERT", "DELETE"))]
 
 
