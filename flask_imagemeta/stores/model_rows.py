@@ -321,8 +321,9 @@ class ModelRows:
                 setattr(row, name, value)
                 is_changed = True
         if is_changed:
-            # Otherwise an onupdate would replace an updated_at that stays the same.
-            for key in {self._fields.key(name) for name in placed}:
+            # Otherwise an onupdate would replace an updated_at that stays the same. A flagged key
+            # would be looked for by its new value.
+            for key in {self._fields.key(name) for name in placed} - _primary_key(self._mapper):
                 if key in self._mapper.column_attrs:
                     flag_modified(row, key)
         return missing
@@ -375,10 +376,14 @@ def _made_by_database(mapper: Mapper[Any]) -> frozenset[str]:
         for column in attribute.columns
         if isinstance(column, Column) and _is_generated(column)
     }
-    keys = {mapper.get_property_by_column(column).key for column in mapper.primary_key}
+    keys = _primary_key(mapper)
     if "id" in mapper.column_attrs and "id" not in keys:
         made |= keys - set(FIELDS)
     return frozenset(made - {"id"})
+
+
+def _primary_key(mapper: Mapper[Any]) -> set[str]:
+    return {mapper.get_property_by_column(column).key for column in mapper.primary_key}
 
 
 def _is_generated(column: Column[Any]) -> bool:

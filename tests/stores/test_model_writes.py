@@ -212,6 +212,13 @@ class DefaultsProperty(db.Model):
     value: Mapped[str | None] = mapped_column(sa.String(9), default="default")
 
 
+class Partitioned(db.Model):
+    """A model whose primary key has a second column, as PostgreSQL's partitions need."""
+
+    id: Mapped[str] = mapped_column(sa.String(9), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(primary_key=True)
+
+
 class Picky(sa.TypeDecorator[str]):
     """A type that knows only one text."""
 
@@ -617,6 +624,16 @@ def test_what_only_the_database_makes(way: str) -> None:
         ("b", None, 5),
     ]
     assert store("a")["pk"] == kept["pk"] != 1000
+
+
+@WAYS
+def test_a_field_that_is_part_of_the_key(way: str) -> None:
+    """A field in the primary key, beside the id, is written and replaced like any other."""
+    store = ModelStore(Partitioned)
+    for created_at in (datetime(2020, 1, 1), datetime(2021, 1, 1)):
+        image = {"id": "a", "created_at": created_at}
+        getattr(store, way if store.count() == 0 else "put")([image])
+        assert [dict(one) for one in store.walk()] == [image]
 
 
 @ON_SQLITE
