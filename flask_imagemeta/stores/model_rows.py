@@ -377,7 +377,8 @@ def _made_by_database(mapper: Mapper[Any]) -> frozenset[str]:
         if isinstance(column, Column) and _is_generated(column)
     }
     keys = _primary_key(mapper)
-    if "id" in mapper.column_attrs and "id" not in keys:
+    # An id that is an expression is made of the key's columns.
+    if "id" not in keys and isinstance(mapper.columns.get("id"), Column):
         made |= keys - set(FIELDS)
     return frozenset(made - {"id"})
 

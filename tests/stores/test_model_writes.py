@@ -20,6 +20,7 @@ from sqlalchemy.orm import (
     DynamicMapped,
     Mapped,
     WriteOnlyMapped,
+    column_property,
     mapped_column,
     relationship,
     synonym,
@@ -213,10 +214,19 @@ class DefaultsProperty(db.Model):
 
 
 class Partitioned(db.Model):
-    """A model whose primary key has a second column, as PostgreSQL's partitions need."""
+    """A model with a field in its primary key, beside the id."""
 
-    id: Mapped[str] = mapped_column(sa.String(9), primary_key=True)
+    id: Mapped[str] = mapped_column(sa.String(9), primary_key=True, unique=True)
     created_at: Mapped[datetime] = mapped_column(primary_key=True)
+
+
+class Joined(db.Model):
+    """A model whose id is made of the columns of its primary key."""
+
+    region: Mapped[str] = mapped_column(sa.String(9), primary_key=True)
+    number: Mapped[str] = mapped_column(sa.String(9), primary_key=True)
+    name: Mapped[str | None] = mapped_column(sa.String(9))
+    id = column_property(region + "-" + number)
 
 
 class Picky(sa.TypeDecorator[str]):
@@ -624,6 +634,16 @@ def test_what_only_the_database_makes(way: str) -> None:
         ("b", None, 5),
     ]
     assert store("a")["pk"] == kept["pk"] != 1000
+
+
+@WAYS
+def test_an_id_that_is_made_of_the_key(way: str) -> None:
+    """The columns of the primary key are written where the id is an expression of them."""
+    store = ModelStore(Joined)
+    image = {"id": "eu-1", "region": "eu", "number": "1", "name": "x"}
+    assert getattr(store, way)([image]) == ["eu-1"]
+    store.put([image | {"name": "y"}])
+    assert [dict(one) for one in store.walk()] == [image | {"name": "y"}]
 
 
 @WAYS
