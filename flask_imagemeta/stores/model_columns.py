@@ -40,7 +40,7 @@ class ColumnReader(ModelReader):
             if expression is not None:
                 self._expressions[name] = expression
         statement = select(*self._expressions.values())
-        is_image = model.id == bindparam("image_id")
+        is_image = self._is_image
         # Each reads one field, to find out which cannot be read.
         self._fields = {
             name: select(column).where(is_image) for name, column in self._expressions.items()

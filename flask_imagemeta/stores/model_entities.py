@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 from sqlalchemy import (
     CompoundSelect,
     Select,
-    bindparam,
     false,
     null,
     select,
@@ -84,7 +83,6 @@ class EntityReader(ModelReader):
             *(lazyload(r.class_attribute) for r in mapper.relationships if r.lazy == "noload"),
         ]
         self._names = names.union(self._columns)
-        self._is_image = self._model.id == bindparam("image_id")
         self.one: Select[Any] = self._load(self._is_image)
 
     def _page(self, ids: Select[Any], order: Sequence[Any]) -> Select[Any]:

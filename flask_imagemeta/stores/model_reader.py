@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, bindparam, select
 from sqlalchemy.orm import Mapper
 
 from .model_connection import ModelConnection
 from .pages import Pages
+from .searching import as_operand
 
 
 class ModelReader(ABC):
@@ -30,6 +31,8 @@ class ModelReader(ABC):
     def __init__(self, mapper: Mapper[Any], connection: ModelConnection) -> None:
         self._model: type[Any] = mapper.class_
         self._connection = connection
+        kind = as_operand(self._model.id.type)
+        self._is_image: ColumnElement[bool] = self._model.id == bindparam("image_id", type_=kind)
 
     def find(self, key: Any) -> Any:
         """Return the image with an id of the column's type, or None.

@@ -7,7 +7,7 @@ from functools import cached_property
 from inspect import getattr_static
 from typing import Any
 
-from sqlalchemy import Engine, false, func, inspect, select
+from sqlalchemy import Engine, false, func, inspect, literal, select
 from sqlalchemy.orm import Mapper, Session, scoped_session
 
 from ..query import Query
@@ -19,6 +19,7 @@ from .model_fields import ModelFields, as_key, computes_attributes
 from .model_reader import ModelReader
 from .model_rows import ModelRows, as_fields
 from .model_search import ModelSearch
+from .searching import as_operand
 
 
 class ModelStore:
@@ -130,7 +131,8 @@ class ModelStore:
         model = self._model
         if not {"checksum", "size"} <= set(self._mapper.all_orm_descriptors.keys()):
             return []
-        same = select(model.id).where(model.checksum == checksum, model.size == size)
+        is_same_size = model.size == literal(size, as_operand(model.size.type))
+        same = select(model.id).where(model.checksum == checksum, is_same_size)
         deleted = ModelFields(model).expression("deleted")
         if deleted is not None:
             same = same.where(func.coalesce(deleted, false()) == false())

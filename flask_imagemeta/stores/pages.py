@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from ..exceptions import InvalidImage
 from ..image import FIELDS, read_field
@@ -84,29 +84,33 @@ class Pages(NamedTuple):
         while True:
             ids = first(start, skipped + size)
             try:
-                images = self._read(ids, order, size, skipped)
+                rows = self._read(ids, order, size, skipped)
             except ImpossibleValue:
                 return
-            yield from (image for image in images if image is not None)
-            if len(images) < size:
+            images = [image for image in rows if image is not None]
+            yield from images
+            if len(rows) < size:
                 return
-            skipped += size
+            skipped += len(images)
             # Go on after the last image that says where it is sorted.
             for count, image in enumerate(reversed(images)):
                 with suppress(InvalidImage, TypeError):
-                    if image is not None:
-                        start, skipped = after(image), count
-                        break
+                    start, skipped = after(image), count
+                    break
             size = PAGE
 
     def _read(
         self, ids: Select[Any], order: Sequence[Any], size: int, skipped: int
     ) -> Sequence[Any]:
         """Return the images of a page, None for one that is gone."""
+        page = ids.limit(size).offset(skipped or None)
         try:
-            return self.read(ids.limit(size).offset(skipped or None), order)
+            return self.read(page, order)
         except InvalidImage:  # one of them; the others can be read
-            return [self._find(row) for row in self._fetch_ids(ids, size, skipped)]
+            # Unless they can at least be counted, it is the statement that is at fault.
+            count = self.fetch(select(func.count()).select_from(page.subquery()))[0][0]
+            rows = self._fetch_ids(ids, count, skipped) if count else ()
+            return [self._find(row) for row in rows]
 
     def _fetch_ids(self, ids: Select[Any], size: int, skipped: int) -> list[Any]:
         """Return the rows of the ids of a page, the error for an id that cannot be read."""

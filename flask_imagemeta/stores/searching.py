@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     ColumnElement,
     DateTime,
@@ -31,6 +32,7 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects.mysql import CHAR
+from sqlalchemy.types import TypeEngine
 
 from ..image import MAX_INTEGER, read_field
 from ..query import ANY_CHANGE, NUMBERS, TEXTS, Query
@@ -38,6 +40,19 @@ from ..query import ANY_CHANGE, NUMBERS, TEXTS, Query
 _EXACT = ("postgresql", "sqlite")  # compare ids as their texts, and times by an index
 
 Condition = ColumnElement[bool]
+
+
+def as_operand(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Return the type of a value that is compared with a column of a type.
+
+    PostgreSQL refuses a number outside the range of its type, instead of finding nothing. So a
+    number is always of the widest type.
+    """
+    return BigInteger() if isinstance(kind, Integer) else kind
+
+
+def _number(value: int) -> ColumnElement[int]:
+    return literal(value, BigInteger())
 
 
 class Searching:
@@ -73,9 +88,10 @@ class Searching:
             found.append(false() if has_nul else self._has_property(name, text))
         size = self._column("size", Integer)
         if size is not None and query.size_min is not None:
-            found.append(size >= query.size_min if query.size_min <= MAX_INTEGER else false())
+            is_possible = query.size_min <= MAX_INTEGER
+            found.append(size >= _number(query.size_min) if is_possible else false())
         if size is not None and query.size_max is not None:
-            found.append(size <= min(query.size_max, MAX_INTEGER))
+            found.append(size <= _number(min(query.size_max, MAX_INTEGER)))
         found += self._lives() if query.changes_since is None else []
         found.append(self._changed(query.changes_since))
         found.append(self._may_be_listed(query))
@@ -179,7 +195,7 @@ class Searching:
         if column is None:
             return None
         kind = column.type
-        expression = column if value is None else literal(value, kind)
+        expression = column if value is None else literal(value, as_operand(kind))
         if isinstance(kind, (String, Enum)):
             return None if isinstance(kind, Enum) else self._by_code_point(expression)
         if isinstance(kind, Uuid) and self._dialect in _EXACT:
@@ -200,7 +216,8 @@ class Searching:
     def _value(self, name: str, image: Any) -> Any:
         value = read_field(image, name)
         expected = self._columns[name].type.python_type
-        if value is None or isinstance(value, expected):
+        is_huge = isinstance(value, int) and abs(value) > MAX_INTEGER
+        if value is None or (isinstance(value, expected) and not is_huge):
             return value
         raise TypeError(f"{name} is {value!r}, not of the column's type")
 
@@ -220,8 +237,8 @@ class Searching:
             return None if column is None else column.in_(kept)
         if name in NUMBERS:
             column = self._column(name, Integer)
-            kept = [value for value in values if value <= MAX_INTEGER]
-            return None if column is None else func.coalesce(column, 0).in_(kept)
+            numbers = [_number(value) for value in values if value <= MAX_INTEGER]
+            return None if column is None else func.coalesce(column, 0).in_(numbers)
         column = self._column(name, Boolean)
         return None if column is None else or_(*(self._is(column, value) for value in values))
 

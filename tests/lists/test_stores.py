@@ -135,8 +135,9 @@ def random_cases(count: int) -> Iterator[dict[str, Any]]:
 
 
 def large_cases() -> Iterator[dict[str, Any]]:
-    """Yield cases with more conditions, or values, than a database takes in one statement."""
+    """Yield cases with more conditions, values or digits than a database takes."""
     for query in (
+        *(f"{name}={number}" for name in NUMBERS for number in (2**31, 2**63, 10**29)),
         "&".join(f"property-{number}=" for number in range(1500)),
         "name=in:twin" + ",x" * 70_000,
         "&".join(f"{name}=in:active,twin{',x' * 300}" for name in ("name", "status")),
@@ -145,6 +146,7 @@ def large_cases() -> Iterator[dict[str, Any]]:
         yield {"identity": None, "request": request}
 
 
+NUMBERS = ("size_min", "size_max", "min_disk", "min_ram")
 ASKED = {
     "recorded": [*CASES.values()],
     "random": [*random_cases(150)],
@@ -299,16 +301,40 @@ class Numbered(db.Model):
     is_public: Mapped[bool] = mapped_column(default=True)
 
 
-@pytest.mark.parametrize("sort_key", ["id", "status", "size"])
-def test_columns_of_other_types_are_sorted(url: str, sort_key: str) -> None:
-    """Ids that are numbers and a status that is an enumeration are sorted as text."""
-    numbers = (9, 10, 11, 100, 2)
+@pytest.fixture
+def numbered_app(url: str) -> Iterator[Flask]:
+    """An application over a table of images whose ids are numbers."""
     app = Flask("tests")
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     db.init_app(app)
     ImageMeta(app, lookup=(store := ModelStore(Numbered)), search=store.search)
     with app.app_context():
         db.metadata.create_all(db.engine, [Numbered.__table__])
+    yield app
+    with app.app_context():
+        db.metadata.drop_all(db.engine, [Numbered.__table__])
+        db.engine.dispose()
+
+
+def test_numbers_beyond_a_column(numbered_app: Flask) -> None:
+    """A number that a column cannot hold is compared as numbers are, and is no image's id."""
+    with numbered_app.app_context():
+        db.session.add(Numbered(id=1, status="active"))
+        db.session.commit()
+    client = numbered_app.test_client()
+    for number in (2**31, 2**63 - 1, 10**29):
+        assert client.head(f"/v1/images/{number}").status_code == 404
+        assert client.get(f"/v1/images?marker={number}").status_code == 400
+        assert client.get(f"/v1/images?size_min={number}").get_json()["images"] == []
+        [image] = client.get(f"/v1/images?size_max={number}").get_json()["images"]
+        assert image["id"] == "1"
+
+
+@pytest.mark.parametrize("sort_key", ["id", "status", "size"])
+def test_columns_of_other_types_are_sorted(numbered_app: Flask, sort_key: str) -> None:
+    """Ids that are numbers and a status that is an enumeration are sorted as text."""
+    numbers = (9, 10, 11, 100, 2)
+    with numbered_app.app_context():
         db.session.add_all(
             Numbered(id=number, status=("queued", "active")[number % 2]) for number in numbers
         )
@@ -320,10 +346,8 @@ def test_columns_of_other_types_are_sorted(url: str, sort_key: str) -> None:
         query = urlencode(
             {"sort_key": sort_key, "sort_dir": "asc", "limit": 1, "marker": "".join(ids[-1:])}
         )
-        answer = app.test_client().get(f"/v1/images?{query if ids else query.split('&marker')[0]}")
+        query = query if ids else query.split("&marker")[0]
+        answer = numbered_app.test_client().get(f"/v1/images?{query}")
         assert answer.json is not None
         ids += [str(image["id"]) for image in answer.json["images"]]
-    with app.app_context():
-        db.metadata.drop_all(db.engine, [Numbered.__table__])
-        db.engine.dispose()
     assert ids == sorted(statuses, key=keys[sort_key])

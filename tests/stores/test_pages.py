@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 from flask import Flask
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, column_property, mapped_column
 
 from flask_imagemeta import ImageMeta, InvalidImage
 from flask_imagemeta.image import read_field
@@ -38,6 +38,14 @@ class Image(Base):
     size: Mapped[int | None]
     created_at: Mapped[datetime]
     visibility: Mapped[str] = mapped_column(sa.Enum(*VISIBILITIES, name="image_visibility"))
+
+
+class Divided(Base):
+    """An image with a field that the database cannot compute of the first row."""
+
+    __table__ = Image.__table__
+    id = Image.__table__.c.id
+    protected = column_property(1 / Image.__table__.c.size == 1)
 
 
 class Tagged(Base):
@@ -121,6 +129,22 @@ def test_a_field_that_cannot_be_read(engine: sa.Engine, store: Any, field: str, 
         for found in every_page(store, field):
             assert sorted(found) == IDS
         assert ids_of(store.walk()) == IDS
+
+
+def test_a_markers_number_beyond_a_column(engine: sa.Engine) -> None:
+    """The marker may be another lookup's image, whose size the model's column cannot hold."""
+    store = ModelStore(Image, engine=engine)
+    for size in (2**40, 2**80):
+        marker = {"id": "9", "size": size, "created_at": START}
+        assert sorted(ids_of(store.search(Query(sort_key="size", marker=marker)))) == IDS
+
+
+@pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
+def test_a_statement_that_the_database_refuses(engine: sa.Engine) -> None:
+    """A search that cannot even count its rows ends with the database's error."""
+    search = ModelStore(Divided, engine=engine).search
+    with pytest.raises(InvalidImage, match="division by zero"):
+        list(search(Query(filters={"protected": (True,)})))
 
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
