@@ -19,7 +19,7 @@ from flask import current_app
 from sqlalchemy import URL, Connection, Engine, Row, Select, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 
-from .errors import has_changed_plan
+from .errors import all_rows, has_changed_plan
 
 T = TypeVar("T")
 
@@ -120,13 +120,13 @@ def fetch_all(
     psycopg prepares statements that are used repeatedly; PostgreSQL then refuses such a statement.
     """
     try:
-        return connection.execute(statement, parameters).all()
+        return all_rows(connection.execute(statement, parameters))
     except DBAPIError as error:
         if not has_changed_plan(error):
             raise
     connection.rollback()
     connection.exec_driver_sql("DEALLOCATE ALL")
-    return connection.execute(statement, parameters).all()
+    return all_rows(connection.execute(statement, parameters))
 
 
 _Configured = tuple[URL, dict[str, Any], Callable[[Engine], None]]

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
+from sqlalchemy import Result, ScalarResult
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -34,6 +35,7 @@ from sqlalchemy.exc import (
 )
 
 from ..exceptions import InvalidImage, StoreUnavailable
+from ..image import PASS_THROUGH_ERRORS
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -83,6 +85,9 @@ _REFUSED_NAMES = re.compile("SQLITE_(CONSTRAINT|MISMATCH|TOOBIG)")
 _UNDECODED = re.compile("Could not decode to UTF-8")  # raised by Python, without a code
 _MISSING = re.compile("no such ")  # Python 3.10 has no codes
 
+# What types raise for a value that they do not accept; an Enum's is a LookupError.
+_REFUSED = (ValueError, TypeError, AttributeError, OverflowError, LookupError)
+
 
 class ImpossibleValue(Exception):
     """The database's character set or type cannot express the value searched for."""
@@ -111,7 +116,7 @@ def store_errors() -> Iterator[None]:
     except (UnicodeEncodeError, StatementError) as error:
         # From a driver that encodes text itself, or a type that does not accept the value.
         cause = error.orig if isinstance(error, StatementError) else error
-        if not isinstance(cause, (ValueError, TypeError, AttributeError, OverflowError)):
+        if not isinstance(cause, _REFUSED):
             raise
         raise ImpossibleValue from error
 
@@ -153,6 +158,20 @@ def write_errors() -> Iterator[None]:
         raise ValueError(f"the database says: {words_of(error.__cause__)}") from error
 
 
+def all_rows(result: Result[Any] | ScalarResult[Any]) -> Sequence[Any]:
+    """Return the rows of a result.
+
+    :raises InvalidImage: when a type cannot convert a value. It may raise anything: an Enum raises
+        LookupError, and a type of the host's whatever its code does.
+    """
+    try:
+        return result.all()
+    except (SQLAlchemyError, OSError, InvalidImage, *PASS_THROUGH_ERRORS):
+        raise
+    except Exception as error:
+        raise _unreadable(error) from error
+
+
 def of_possible_projects(
     fetch: Callable[[str | None], Sequence[T]],
 ) -> Callable[[str | None], Sequence[T]]:
@@ -177,7 +196,7 @@ def words_of(error: BaseException | None) -> str:
     said = getattr(error, "orig", None)
     if said is None:
         said = error.args[0] if isinstance(error, SQLAlchemyError) and error.args else error
-    return str(said).strip()
+    return str(said).strip() or repr(said)
 
 
 def unreadable_fields(statements: Mapping[str, S], fetch: Callable[[S], object]) -> dict[str, Any]:

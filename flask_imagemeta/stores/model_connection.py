@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, scoped_session
 
 from .engine import fetch_all, host_sqlalchemy
-from .errors import has_changed_plan, row_errors
+from .errors import all_rows, has_changed_plan, row_errors
 
 T = TypeVar("T")
 
@@ -65,7 +65,7 @@ class ModelConnection:
         session = self.session()
         with row_errors():
             return self.ask(
-                session, statement, lambda: session.execute(statement, parameters).all()
+                session, statement, lambda: all_rows(session.execute(statement, parameters))
             )
 
     def ask(self, session: Session, statement: Select[Any], read: Callable[[], T]) -> T:

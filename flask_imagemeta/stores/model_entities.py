@@ -23,7 +23,7 @@ from sqlalchemy.orm import Mapper, defer, lazyload, object_session, undefer
 
 from ..exceptions import InvalidImage
 from ..image import FIELDS, PASS_THROUGH_ERRORS, get_field
-from .errors import row_errors, store_errors, unreadable_fields
+from .errors import all_rows, row_errors, store_errors, unreadable_fields
 from .model_connection import ModelConnection, reading
 from .model_fields import ModelFields, RelatedRows
 from .model_reader import ModelReader
@@ -148,7 +148,7 @@ class EntityReader(ModelReader):
             with row_errors():
                 result = session.execute(statement, parameters, execution_options=options)
                 # A host's joined relationships repeat rows, and a value may not be hashable.
-                rows = result.unique(lambda row: (id(row[0]), *map(repr, row[1:]))).all()
+                rows = all_rows(result.unique(lambda row: (id(row[0]), *map(repr, row[1:]))))
             groups = groupby(rows, key=lambda row: id(row[0]))
             return [self._as_image(list(group), errors) for _, group in groups]
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm.collections import collection_adapter
 
 from ..exceptions import InvalidImage, short_repr
 from ..image import FIELDS, read_field
-from .errors import row_errors
+from .errors import all_rows, row_errors
 from .model_fields import ModelFields, as_key
 from .model_values import as_column_value, is_same, misfit
 from .pages import PAGE
@@ -131,7 +131,7 @@ class ModelRows:
             )
             with row_errors():
                 # By the exact id: MariaDB ignores case.
-                found |= {row.id: row for row in self._session.scalars(statement)}
+                found |= {row.id: row for row in all_rows(self._session.scalars(statement))}
         return found
 
     # What goes where
@@ -353,7 +353,7 @@ class ModelRows:
         target = relationship.mapper.class_
         rows = select(target).where(with_parent(row, relationship.class_attribute))
         with row_errors(), self._session.no_autoflush:
-            return list(self._session.scalars(rows))
+            return [*all_rows(self._session.scalars(rows))]
 
     def _check_writable(self, name: str) -> None:
         """Check that a relationship's rows can be changed.

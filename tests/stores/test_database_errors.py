@@ -21,7 +21,7 @@ from flask_imagemeta.stores.parts import ImageParts
 from flask_imagemeta.stores.plain_data import NotPlain, to_plain_data
 
 from ..needs import needs
-from .databases import EMOJI, GLANCE, NARROW, load_glance, new_database, plain_engine, run
+from .databases import EMOJI, GLANCE, KINDS, NARROW, load_glance, new_database, plain_engine, run
 
 FULL = "ed4d9afa-f3f5-413b-bc43-690d5368e933"  # a public image of the Glance
 
@@ -30,11 +30,22 @@ class Base(DeclarativeBase):
     pass
 
 
+class Coded(sa.TypeDecorator[str]):
+    """A type of the host's that meets a code it does not know."""
+
+    impl, cache_ok = sa.String(20), True
+
+    def process_result_value(self, value: Any, dialect: Any) -> Any:
+        return None if value is None else value.unknown
+
+
 class Image(Base):
     __tablename__ = "image"
     id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
     name: Mapped[str | None] = mapped_column(sa.String(100))
     owner: Mapped[str | None] = mapped_column(sa.String(100))
+    status: Mapped[str | None] = mapped_column(sa.Enum("active", "queued", native_enum=False))
+    disk_format: Mapped[str | None] = mapped_column(Coded)
     updated_at: Mapped[Any] = mapped_column(sa.DateTime, nullable=True)
     properties: Mapped[Any] = mapped_column(sa.JSON, nullable=True)
     members: Mapped[list[Member]] = relationship()
@@ -248,6 +259,8 @@ BROKEN = [
     ("sqlite", "properties", "5"),
     ("postgresql", "updated_at", "'infinity'"),
     ("mariadb", "updated_at", "'0000-00-00'"),
+    *((kind, "status", "'killed'") for kind in KINDS),
+    ("sqlite", "disk_format", "'raw'"),
 ]
 
 
@@ -271,6 +284,37 @@ def test_a_row_that_cannot_be_read(
         first, second = store.walk()
         assert (first["id"], second["owner"]) == ("a", "whole")
         assert read_field(second, field) is None
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True, scope="module")
+@pytest.mark.parametrize("way", ["session", "engine", "entities"])
+def test_a_value_that_an_enum_lacks(engine: sa.Engine, way: str) -> None:
+    """An image with a value that its Enum does not have is left out of a list of the others."""
+    run(engine, "INSERT INTO image (id, status) VALUES ('a', 'killed'), ('b', 'active')")
+    with Session(engine) as session:
+        options: Any = {"engine": engine} if way == "engine" else {"session": lambda: session}
+        store = ModelStore(Image, entities=way == "entities", **options)
+        assert status(store, "a") == 500
+        app = Flask(__name__)
+        ImageMeta(app, lookup=store, search=store.search, identity=lambda: Identity("p", ["admin"]))
+        answer = app.test_client().get("/v1/images?is_public=None")
+        assert [image["id"] for image in answer.get_json()["images"]] == ["b"]
+        checked = app.test_cli_runner().invoke(args=["imagemeta", "check"])
+        assert "a: refused: " in checked.stdout
+        assert "'killed' is not among the defined enum values" in checked.stdout
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True, scope="module")
+@pytest.mark.parametrize("is_stored", [False, True])
+def test_a_value_that_an_enum_lacks_is_not_written(engine: sa.Engine, is_stored: bool) -> None:
+    """An image with such a value, or in place of one that has it, is refused as a ValueError."""
+    if is_stored:
+        run(engine, "INSERT INTO image (id, status) VALUES ('a', 'killed')")
+    image = {"id": "a", "status": "active" if is_stored else "killed"}
+    with Session(engine) as session:
+        store = ModelStore(Image, session=lambda: session)
+        with pytest.raises(ValueError, match=r"'killed'(?s:.*)active, queued"):
+            store.put([image])
 
 
 def test_a_row_of_a_glance_that_cannot_be_read(
