@@ -6,6 +6,7 @@ known to be read correctly, or refused.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from inspect import getattr_static
 from types import FunctionType
 from typing import Any, NamedTuple
@@ -13,10 +14,14 @@ from uuid import UUID
 
 from sqlalchemy import (
     Column,
+    ColumnClause,
     ColumnElement,
     Enum,
     Null,
+    PrimaryKeyConstraint,
     String,
+    Table,
+    UniqueConstraint,
     Uuid,
     and_,
     false,
@@ -214,6 +219,55 @@ def computes_attributes(model: type[Any]) -> bool:
     """Return whether a model's objects may have attributes that the model does not define."""
     is_own = getattr_static(model, "__getattribute__") is not object.__getattribute__
     return is_own or hasattr(model, "__getattr__")
+
+
+def check_id(mapper: Mapper[Any]) -> None:
+    """Check that a model has an id that no two images share, as far as the model says.
+
+    :raises TypeError: when it has not.
+    """
+    model = mapper.class_.__name__
+    if "id" not in mapper.column_attrs:
+        raise TypeError(f"{model} has no column named id")
+    columns = mapper.column_attrs["id"].columns
+    tables = {one.local_table for one in mapper.iterate_to_root()}  # of one row for an image each
+    is_unique = any(
+        not isinstance(column, ColumnClause)  # an expression, which the host chose as the id
+        or _is_only(column, mapper.primary_key)
+        or (column.table in tables and _is_unique(column))
+        for column in columns
+    )
+    if not is_unique:
+        raise TypeError(
+            f"{model}.id is neither the whole primary key nor unique, so several images could have "
+            "the same id: declare the column with unique=True, or make id a column_property that "
+            "joins the columns of the primary key."
+        )
+
+
+def _is_unique(column: ColumnClause[Any]) -> bool:
+    """Return whether the column's table says that no two of its rows have the same value."""
+    table = column.table
+    if not isinstance(table, Table):
+        return False
+    keys: list[Iterable[Any]] = [
+        constraint.columns
+        for constraint in table.constraints
+        if isinstance(constraint, (PrimaryKeyConstraint, UniqueConstraint))
+    ]
+    keys += [
+        index.expressions
+        for index in table.indexes
+        if index.unique
+        # Of some rows alone, by a condition such as postgresql_where.
+        and not any(name.endswith("_where") for name in index.dialect_kwargs)
+    ]
+    return any(_is_only(column, key) for key in keys)
+
+
+def _is_only(column: ColumnClause[Any], columns: Iterable[Any]) -> bool:
+    found = [*columns]
+    return len(found) == 1 and found[0] is column
 
 
 def as_key(mapper: Mapper[Any], image_id: str) -> Any:

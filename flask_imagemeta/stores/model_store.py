@@ -15,7 +15,7 @@ from .errors import ImpossibleValue, write_errors
 from .model_columns import ColumnReader
 from .model_connection import ModelConnection
 from .model_entities import EntityReader
-from .model_fields import ModelFields, as_key, computes_attributes
+from .model_fields import ModelFields, as_key, check_id, computes_attributes
 from .model_reader import ModelReader
 from .model_rows import ModelRows, as_fields
 from .model_search import ModelSearch
@@ -26,13 +26,15 @@ class ModelStore:
     """A lookup in a SQLAlchemy model: ``ImageMeta(lookup=ModelStore(Image))``.
 
     The model has the attribute ``id`` (text, integer or UUID) and any of the fields' names, as
-    with `flask_imagemeta.ImageMixin`. Its columns are read in one statement, without loading
-    entities, and the image is a mapping of their names. A field may be a column, a synonym of
-    one, a ``column_property``, or a hybrid with an expression. A deferred column is read if it
-    is one of the fields, and left out otherwise. ``properties`` is a JSON column, or a
-    relationship to rows with ``name`` and ``value`` (read in the same statement). ``members`` is
-    a JSON column, or a relationship to rows with ``member`` (read only when the answer depends
-    on them). Rows of either that have a true ``deleted`` do not count.
+    with `flask_imagemeta.ImageMixin`. The ``id`` is the primary key, a column that is unique by
+    itself, or a ``column_property`` that joins the columns of the primary key. The columns are
+    read in one statement, without loading entities, and the image is a mapping of their names.
+    A field may be a column, a synonym of one, a ``column_property``, or a hybrid with an
+    expression. A deferred column is read if it is one of the fields, and left out otherwise.
+    ``properties`` is a JSON column, or a relationship to rows with ``name`` and ``value`` (read
+    in the same statement). ``members`` is a JSON column, or a relationship to rows with
+    ``member`` (read only when the answer depends on them). Rows of either that have a true
+    ``deleted`` do not count.
 
     By default it reads with the application's Flask-SQLAlchemy session, so that
     session's transaction, events and routing apply.
@@ -51,7 +53,7 @@ class ModelStore:
         in one statement, so they always match.
     :raises TypeError: when the model is not a mapped class, or when engine is given together with
         entities. From the first lookup, when a field of the model cannot be read
-        correctly, naming it and what to write instead.
+        correctly, or several images could have the same id, naming what to write instead.
     :raises StoreUnavailable: from a lookup, when the database is unreachable or too slow.
     """
 
@@ -177,8 +179,7 @@ class ModelStore:
     @cached_property
     def _mapper(self) -> Mapper[Any]:
         mapper: Mapper[Any] = inspect(self._model)
-        if "id" not in mapper.column_attrs:
-            raise TypeError(f"{self._model.__name__} has no column named id")
+        check_id(mapper)
         return mapper
 
     @cached_property

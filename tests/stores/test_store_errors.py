@@ -9,7 +9,13 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    column_property,
+    mapped_column,
+    relationship,
+)
 
 from flask_imagemeta import StoreUnavailable
 from flask_imagemeta.stores import ModelStore
@@ -105,6 +111,111 @@ def test_a_model_without_the_columns_is_refused(
     """The error names the model, the relationship and the column that is missing."""
     with pytest.raises(TypeError, match=message):
         ModelStore(model)("a")
+
+
+ID = sa.String(9)
+
+
+def key(name: str = "key") -> dict[str, Any]:
+    return {name: mapped_column(ID, primary_key=True)}
+
+
+def model_of(attributes: dict[str, Any]) -> type[Any]:
+    base = type("Base", (DeclarativeBase,), {})
+    return type("Image", (base,), {"__tablename__": "image", **attributes})
+
+
+def child_of(attributes: dict[str, Any]) -> type[Any]:
+    """Return a model whose table is joined with that of another one, which has the id."""
+    parent = model_of({**attributes, "kind": mapped_column(ID)})
+    parent_key = sa.ForeignKey(f"image.{next(iter(attributes))}")
+    columns = {"other": mapped_column(parent_key, primary_key=True)}
+    return type("Child", (parent,), {"__tablename__": "child", **columns})
+
+
+def of_join() -> type[Any]:
+    """Return a model whose rows are those of two tables, with several for an id."""
+    tables = sa.MetaData()
+    one = sa.Table("one", tables, sa.Column("id", ID, primary_key=True))
+    two = sa.Table("two", tables, sa.Column("two_id", ID, primary_key=True), sa.Column("of", ID))
+    base = type("Base", (DeclarativeBase,), {})
+    return type("Image", (base,), {"__table__": one.join(two, one.c.id == two.c.of)})
+
+
+def of_select(*names: str) -> type[Any]:
+    """Return a model of a SELECT, whose primary key is these columns."""
+    rows = sa.select(sa.literal("a").label("id"), sa.literal("eu").label("region")).subquery()
+    base = type("Base", (DeclarativeBase,), {})
+    options = {"primary_key": [rows.c[name] for name in names]}
+    return type("Image", (base,), {"__table__": rows, "__mapper_args__": options})
+
+
+def of_view() -> type[Any]:
+    """Return a model of a table without keys of its own, as a view is."""
+    table = sa.Table("view", sa.MetaData(), sa.Column("id", ID), sa.Column("region", ID))
+    base = type("Base", (DeclarativeBase,), {})
+    options = {"primary_key": [*table.c]}
+    return type("Image", (base,), {"__table__": table, "__mapper_args__": options})
+
+
+def indexed(**options: Any) -> dict[str, Any]:
+    table_args = (sa.Index("ix", "id", unique=True, **options),)
+    return {**key(), "id": mapped_column(ID), "__table_args__": table_args}
+
+
+SHARED = {
+    "composite key": lambda: model_of({**key("region"), **key("id")}),
+    "plain column": lambda: model_of({**key(), "id": mapped_column(ID)}),
+    "indexed": lambda: model_of({**key(), "id": mapped_column(ID, index=True)}),
+    "unique in a region": lambda: model_of(
+        {
+            **key("region"),
+            "id": mapped_column(ID),
+            "__table_args__": (sa.UniqueConstraint("id", "region"),),
+        }
+    ),
+    "unique among some": lambda: model_of(indexed(sqlite_where=sa.text("id > 'a'"))),
+    "of a join": of_join,
+    "of a view": of_view,
+    "of a select": lambda: of_select("id", "region"),
+}
+OWN = {
+    "primary key": lambda: model_of(key("id")),
+    "unique column": lambda: model_of({**key(), "id": mapped_column(ID, unique=True)}),
+    "unique index": lambda: model_of(indexed()),
+    "unique constraint": lambda: model_of(
+        {**key(), "id": mapped_column(ID), "__table_args__": (sa.UniqueConstraint("id"),)}
+    ),
+    "renamed": lambda: model_of({"id": mapped_column("name", ID, primary_key=True)}),
+    "expression": lambda: model_of(
+        {
+            "image": (image := mapped_column(ID, primary_key=True)),
+            "region": (region := mapped_column(ID, primary_key=True)),
+            "id": column_property(image + "-" + region),
+        }
+    ),
+    "inherited key": lambda: child_of(key("id")),
+    "inherited column": lambda: child_of({**key(), "id": mapped_column(ID, unique=True)}),
+    "of a select": lambda: of_select("id"),
+}
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_an_id_that_images_may_share_is_refused(kind: str) -> None:
+    """A model that allows several images with one id is refused, with what to do about it."""
+    engine = sa.create_engine("sqlite://")
+    with pytest.raises(TypeError, match=r"Image\.id is neither .* unique=True"):
+        ModelStore(SHARED[kind](), engine=engine)("a")
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_an_id_of_one_image(kind: str) -> None:
+    """Whatever makes an id an image's own is accepted: keys, unique columns, expressions."""
+    model = OWN[kind]()
+    engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
+    model.metadata.create_all(engine)
+    assert ModelStore(model, engine=engine)("no such image") is None
+    engine.dispose()
 
 
 @pytest.mark.parametrize("model", [db, Plain(), object, None])
