@@ -196,7 +196,7 @@ class GlanceDatabase:
 
         :raises StoreUnavailable: while the images are read.
         """
-        searching = Searching(_SEARCHED, self._engine().dialect.name, _has_property, _has_member)
+        searching = Searching(_SEARCHED, self._engine().dialect, _has_property, _has_member)
         found = select(_images.c.id).where(*searching.conditions(query))
         return self._pages.search(searching, query, found)
 

@@ -36,7 +36,7 @@ class ModelSearch:
                 if expression is not None:
                     columns[name] = getattr(expression, "element", expression)
         self._searching = Searching(
-            columns, connection.dialect.name, model_fields.has_property, model_fields.has_member
+            columns, connection.dialect, model_fields.has_property, model_fields.has_member
         )
 
     def find(self, query: Query) -> Iterable[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     DateTime,
+    Dialect,
     Enum,
     Integer,
     LargeBinary,
@@ -36,8 +38,9 @@ from sqlalchemy.types import TypeEngine
 
 from ..image import MAX_INTEGER, read_field
 from ..query import ANY_CHANGE, NUMBERS, TEXTS, Query
+from . import sqlite_times
 
-_EXACT = ("postgresql", "sqlite")  # compare ids as their texts, and times by an index
+_EXACT = ("postgresql", "sqlite")  # compare ids as their texts
 
 Condition = ColumnElement[bool]
 
@@ -59,7 +62,7 @@ class Searching:
     """How the images of one table are searched.
 
     :param columns: The columns of the fields, by name; fields without a column are not compared.
-    :param dialect: The name of the database's dialect.
+    :param dialect: The database's dialect.
     :param has_property: Returns the condition that an image has a property with this name and
         text; None if SQL cannot express it.
     :param has_member: Returns the condition that an image is shared with a project; None if SQL
@@ -69,15 +72,16 @@ class Searching:
     def __init__(
         self,
         columns: Mapping[str, ColumnElement[Any]],
-        dialect: str,
+        dialect: Dialect,
         has_property: Callable[[str, str], Condition | None],
         has_member: Callable[[str], Condition | None],
     ) -> None:
         self._columns = columns
-        self._dialect = dialect
+        self._dialect = dialect.name
+        self._is_standard = partial(sqlite_times.is_standard, dialect=dialect)
         self._has_property = has_property
         self._has_member = has_member
-        self._refuses_nul = dialect == "postgresql"  # where no text can contain NUL
+        self._refuses_nul = dialect.name == "postgresql"  # where no text can contain NUL
 
     def conditions(self, query: Query) -> list[Condition]:
         """Return the conditions that every match of a query meets."""
@@ -131,17 +135,23 @@ class Searching:
         """
         rest = ids if after is None else ids.where(after)
         first, is_desc = self._keys(query)[0], query.sort_dir == "desc"
-        is_fast = self._dialect in _EXACT or "name" in query.filters
+        is_fast = self._dialect == "postgresql" or "name" in query.filters
         if is_fast or first != "created_at" or self._has_nulls(first):
             return rest.order_by(*self.order_by(query, keys)).limit(size)
-        # MariaDB sorts all matches if they are also sorted by the id's code points. So first find
-        # the times of the page with the index on created_at, then sort only the images of those.
-        key = keys[0]
-        times = rest.with_only_columns(key.label("time")).limit(size)
-        found = times.order_by(key.desc() if is_desc else key).subquery()
+        # MariaDB sorts all matches if they are also sorted by the id's code points, and SQLite by
+        # the fraction of the time. So first find the times of the page with the index on
+        # created_at, then sort only the images of those.
+        column = self._columns[first]
+        times = rest.with_only_columns(column.label("time")).limit(size)
+        found = times.order_by(column.desc() if is_desc else column).subquery()
         ends = select(func.min(found.c.time).label("a"), func.max(found.c.time).label("z"))
         bounds = ends.subquery()
-        page = ids.join(bounds, key.between(bounds.c.a, bounds.c.z))
+        a, z = bounds.c.a, bounds.c.z
+        if self._is_text(column):
+            is_of_page = column.between(sqlite_times.shortest(a), sqlite_times.longest(z))
+        else:
+            is_of_page = column.between(a, z)
+        page = ids.join(bounds, is_of_page)
         if after is not None:  # in a function, or the index would be used to read all that follow
             page = page.where(func.coalesce(after, false()))
         return page.order_by(*self.order_by(query, keys)).limit(size)
@@ -155,8 +165,9 @@ class Searching:
         conditions: list[Condition] = []
         equal: list[Condition] = []
         for name in self._keys(query):
-            key, value = self._sorted(name, None), self._value(name, image)
-            if key is None:
+            value = self._value(name, image)
+            key, other = self._sorted(name, None), self._sorted(name, value)
+            if key is None or other is None:
                 raise TypeError(f"SQL cannot sort by {name}")
             is_after: Condition
             is_same: Condition
@@ -166,10 +177,9 @@ class Searching:
                 is_same = key.is_(None)
                 reached = key.is_(None) if is_desc else true()
             else:
-                other = self._sorted(name, value)
                 is_after = key < other if is_desc else key > other
                 is_same = key == other
-                reached = key <= other if is_desc else key >= other
+                reached = self._reached(name, key, other, is_desc=is_desc)
                 if is_desc and self._has_nulls(name):
                     is_after, reached = (or_(one, key.is_(None)) for one in (is_after, reached))
             if not conditions:
@@ -177,6 +187,19 @@ class Searching:
             conditions.append(and_(*equal, is_after))
             equal.append(is_same)
         return and_(first, or_(*conditions))
+
+    def _reached(
+        self, name: str, key: ColumnElement[Any], other: ColumnElement[Any], *, is_desc: bool
+    ) -> Condition:
+        """Return a condition on a column that all images with a value, or after it, meet."""
+        column = self._columns[name]
+        if self._is_text(column):
+            return column <= other if is_desc else column >= sqlite_times.shortest(other)
+        return key <= other if is_desc else key >= other
+
+    def _is_text(self, column: ColumnElement[Any]) -> bool:
+        """Return whether a column holds times as text."""
+        return self._dialect == "sqlite" and isinstance(column.type, DateTime)
 
     def _keys(self, query: Query) -> list[str]:
         """Return the names of the fields to sort by, up to the id, which is unique."""
@@ -202,6 +225,10 @@ class Searching:
             return expression  # sorts as its text does
         if name == "id" and isinstance(kind, (Integer, Uuid)):
             return self._by_code_point(cast(expression, String(36)))
+        if self._is_text(column):
+            is_value = value is not None
+            whole = expression if is_value else sqlite_times.longest(column)
+            return whole if self._is_standard(kind) else None
         return expression if isinstance(kind, (Integer, DateTime)) else None
 
     def _by_code_point(self, text: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -257,6 +284,8 @@ class Searching:
     def _changed(self, since: datetime | None) -> Condition | None:
         updated_at = self._column("updated_at", DateTime)
         if since in (None, ANY_CHANGE) or updated_at is None:
+            return None
+        if self._is_text(updated_at) and not self._is_standard(updated_at.type):
             return None
         if getattr(updated_at.type, "timezone", False):
             since = since.replace(tzinfo=timezone.utc)

@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from flask_imagemeta import ImageMeta, ImageMixin
@@ -351,3 +352,81 @@ def test_columns_of_other_types_are_sorted(numbered_app: Flask, sort_key: str) -
         assert answer.json is not None
         ids += [str(image["id"]) for image in answer.json["images"]]
     assert ids == sorted(statuses, key=keys[sort_key])
+
+
+# Times that SQLite writes itself, and those of a format of the host's
+
+SECOND = "2024-05-17 12:00:0"
+AS_SQLITE = [f"{SECOND}{rest}" for rest in ("0", "0.000000", "0.500000", "0.5", "1", "1.000000")]
+DAYS_FIRST = "%(day)02d.%(month)02d.%(year)04d %(hour)02d:%(minute)02d:%(second)02d"
+DAYS_FIRST_READ = (
+    r"(?P<day>\d+).(?P<month>\d+).(?P<year>\d+) (?P<hour>\d+):(?P<minute>\d+):(?P<second>\d+)"
+)
+AS_DAYS_FIRST = [f"{day:02}.{month:02}.2024 12:00:00" for day in (1, 2) for month in (1, 2, 2)]
+
+
+def timed_model(kind: Any, *, nullable: bool) -> type[Any]:
+    base = type("Base", (DeclarativeBase,), {})
+    time = {"nullable": nullable, "server_default": sa.func.now(), "index": True}
+    columns = {
+        "id": mapped_column(sa.String(9), primary_key=True),
+        "is_public": mapped_column(sa.Boolean, default=True),
+        "created_at": mapped_column(kind, **time),
+        "updated_at": mapped_column(kind, **time),
+    }
+    return type("Image", (base,), {"__tablename__": "image", **columns})
+
+
+@pytest.fixture(params=["as SQLite writes them", "days first"])
+def timed_app(request: pytest.FixtureRequest, nullable: bool) -> Iterator[Flask]:
+    """An application over a model with such times, and over plain images with the same."""
+    kind, times = sa.DateTime(), AS_SQLITE
+    if request.param == "days first":
+        kind = sqlite.DATETIME(storage_format=DAYS_FIRST, regexp=DAYS_FIRST_READ)
+        times = AS_DAYS_FIRST
+    model = timed_model(kind, nullable=nullable)
+    engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
+    model.metadata.create_all(engine)
+    with engine.begin() as connection:
+        for number, time in enumerate((*times, *times)):
+            values = (f"i{number * 7 % 12:02}", time, times[-number % len(times)])
+            connection.exec_driver_sql("INSERT INTO image VALUES (?, 1, ?, ?)", values)
+    store = ModelStore(model, engine=engine)
+    app = Flask("tests")
+    ImageMeta(app, lookup=store, search=store.search)
+    app.config["PLAIN_URL_PREFIX"] = "/plain/v1"
+    ImageMeta(app, name="plain", lookup=store, search=lambda query: [*store.walk()])
+    yield app
+    engine.dispose()
+
+
+@pytest.mark.parametrize("nullable", [False, True], ids=["not null", "nullable"])
+@pytest.mark.parametrize("sort_key", ["created_at", "updated_at"])
+@pytest.mark.parametrize("sort_dir", ["asc", "desc"])
+def test_times_of_other_forms_are_sorted(timed_app: Flask, sort_key: str, sort_dir: str) -> None:
+    """Pages of any size give each image once, in the order of their times."""
+    client = timed_app.test_client()
+
+    def ids(url: str) -> list[str]:
+        answer = client.get(f"{url}&sort_key={sort_key}&sort_dir={sort_dir}")
+        assert answer.status_code == 200
+        return [image["id"] for image in answer.get_json()["images"]]
+
+    expected = ids("/plain/v1/images?")
+    assert len(expected) == 12
+    for limit in range(1, 12):
+        found: list[str] = []
+        while page := ids(f"/v1/images?limit={limit}" + (f"&marker={found[-1]}" if found else "")):
+            found += page
+        assert found == expected
+
+
+@pytest.mark.parametrize("nullable", [False])
+def test_changes_since_times_of_other_forms(timed_app: Flask) -> None:
+    """An image has changed since a time whatever the form in which its own is stored."""
+    client = timed_app.test_client()
+    for time in ("12:00:00", "12:00:00.250000", "12:00:00.500000", "12:00:01", "11:59:59.9"):
+        for day in ("2024-05-17", "2024-02-01"):
+            query = f"images?changes-since={day}T{time}"
+            expected = client.get(f"/plain/v1/{query}").get_json()
+            assert client.get(f"/v1/{query}").get_json() == expected

@@ -22,7 +22,11 @@ COUNT = 6000  # images: enough that every server prefers an index to reading a t
 START = datetime(2024, 5, 17)
 ADMIN = Identity("p", ["admin"])
 # What reads every image, or sorts all that match: SQLite's words; PostgreSQL's; MariaDB's type of
-# the image's row, which may be read by a range that another row of the plan has found.
+# the image's row, which may be read by a range that another row of the plan has found. SQLite may
+# sort the images between the two times of a page.
+PAGE_ALONE = re.compile(
+    r"\(created_at>\? AND created_at<\?\)'\)\n\(\d+, 0, 0, 'USE TEMP B-TREE FOR ORDER BY'"
+)
 SCAN = re.compile(
     "'SCAN image'|'USE TEMP B-TREE FOR ORDER BY'|Seq Scan|->  Sort|"
     "'image', 'ALL'(?!.*Range checked)"
@@ -91,4 +95,4 @@ def test_the_default_order(store: ModelStore, plans: Plans, sort_dir: str, is_fi
     start = 1000 + step if marker else (0 if step == 1 else COUNT - 1)
     assert page(store, query) == [f"name {start + step * n}" for n in range(query.limit)]
     assert "ix_image_created_at" in plan, plan
-    assert not SCAN.search(plan), plan
+    assert not SCAN.search(PAGE_ALONE.sub("", plan)), plan

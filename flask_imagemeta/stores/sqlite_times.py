@@ -1,0 +1,34 @@
+"""Times in SQLite: text, with a fraction of a second from SQLAlchemy, without one from SQLite.
+
+CURRENT_TIMESTAMP, as in ``server_default=func.now()``, is ``2024-05-17 12:00:00``. SQLAlchemy reads
+that, but writes ``2024-05-17 12:00:00.000000``, which SQLite takes for a later time.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Dialect, String, func, type_coerce
+from sqlalchemy.types import TypeEngine
+
+_FRACTION = ".000000"
+_SECONDS = 19  # characters of a time without a fraction
+_TIME, _WRITTEN = datetime(1, 2, 3, 4, 5, 6, 7), "0001-02-03 04:05:06.000007"  # noqa: DTZ001
+
+
+def is_standard(kind: TypeEngine[Any], dialect: Dialect) -> bool:
+    """Return whether a type writes times as SQLAlchemy does by default, such that they sort."""
+    write = kind.dialect_impl(dialect).bind_processor(dialect)
+    return write is not None and write(_TIME) == _WRITTEN
+
+
+def longest(time: ColumnElement[Any]) -> ColumnElement[str]:
+    """Return the text of a time with all digits of its fraction, as SQLAlchemy writes it."""
+    missing = func.substr(_FRACTION, func.length(time) - _SECONDS + 1)
+    return type_coerce(time, String) + missing
+
+
+def shortest(time: ColumnElement[Any]) -> ColumnElement[str]:
+    """Return the shortest text of a time, which sorts before its others."""
+    return func.rtrim(func.rtrim(longest(time), "0"), ".", type_=String)
