@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 from ..exceptions import InvalidImage
 from ..image import FIELDS, read_field
 from ..query import Query
-from .errors import ImpossibleValue
+from .errors import ImpossibleValue, words_of
 from .parts import ImageParts
 from .searching import Condition, Searching
 
@@ -80,17 +80,25 @@ class Pages(NamedTuple):
         :param start: The condition that the first page meets.
         :param size: The size of the first page.
         """
+        beginning, total = start, 0
         skipped = 0  # images after the start that were read before
         while True:
             ids = first(start, skipped + size)
             try:
                 rows = self._read(ids, order, size, skipped)
             except ImpossibleValue:
-                return
+                if not total:  # the query looks for it
+                    return
+                if start is beginning:
+                    raise
+                # The last image has a value that its own column's type does not accept.
+                start, skipped = beginning, total
+                continue
             images = [image for image in rows if image is not None]
             yield from images
             if len(rows) < size:
                 return
+            total += len(images)
             skipped += len(images)
             # Go on after the last image that says where it is sorted.
             for count, image in enumerate(reversed(images)):
@@ -133,5 +141,10 @@ class Pages(NamedTuple):
                 raise row
             known["id"] = row[0]
             return self.find(row[0])
+        except ImpossibleValue as error:
+            reason = f"cannot be looked up: {words_of(error.__cause__)}"
+            return ImageParts(
+                {**dict.fromkeys(FIELDS, InvalidImage("id", row[0], reason)), **known}
+            )
         except InvalidImage as error:
             return ImageParts({**dict.fromkeys(FIELDS, error), **known})

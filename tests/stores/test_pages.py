@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from flask_imagemeta import ImageMeta, InvalidImage
 from flask_imagemeta.image import read_field
 from flask_imagemeta.query import Query
 from flask_imagemeta.stores import GlanceDatabase, ModelStore
+from flask_imagemeta.stores.pages import PAGE
 
 from .databases import GLANCE_TABLES, fill_glance, load_glance, new_database, plain_engine, run
 
@@ -46,6 +49,23 @@ class Divided(Base):
     __table__ = Image.__table__
     id = Image.__table__.c.id
     protected = column_property(1 / Image.__table__.c.size == 1)
+
+
+class Even(sa.TypeDecorator[str]):
+    """A type that reads more than it writes."""
+
+    impl, cache_ok = sa.String(36), True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> Any:
+        if int(value) % 2:
+            raise ValueError(f"{value} is odd")
+        return value
+
+
+class Odd(Base):
+    __tablename__ = "odd"
+    id: Mapped[str] = mapped_column(Even, primary_key=True)
+    name: Mapped[str | None]
 
 
 class Tagged(Base):
@@ -213,6 +233,40 @@ def test_the_end_of_a_page_of_a_walk(kind: str, way: str, tmp_path: Path) -> Non
             "?" if image_id in ("1498", "1499", "1999") else image_id for image_id in expected
         ]
         engine.dispose()
+
+
+def test_images_that_go_while_a_page_is_read(tmp_path: Path) -> None:
+    """An image that goes at the end of a page that is read one by one costs no other its place."""
+    path = tmp_path / "images.sqlite"
+    engine = plain_engine(f"sqlite:///{path}")
+    Base.metadata.create_all(engine)
+    with Session(engine) as session, session.begin():
+        session.add_all(Image(id=one, created_at=START, visibility="public") for one in IDS)
+    run(engine, f"UPDATE images SET created_at = 'never' WHERE id = '{IDS[0]}'")
+
+    def delete(connection: Any, cursor: Any, statement: str, parameters: Any, *args: Any) -> None:
+        if IDS[2] in parameters:  # which is looked up by itself
+            with closing(sqlite3.connect(path, isolation_level=None)) as other:
+                other.execute(f"DELETE FROM images WHERE id = '{IDS[2]}'")
+
+    sa.event.listen(engine, "before_cursor_execute", delete)
+    query = Query(sort_key="id", sort_dir="asc", limit=3)
+    assert ids_of(ModelStore(Image, engine=engine).search(query)) == [*IDS[:2], *IDS[3:]]
+    engine.dispose()
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_an_id_that_its_type_refuses(is_broken: bool) -> None:
+    """A walk goes on after a page that ends with an id that cannot be compared with others."""
+    engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
+    Base.metadata.create_all(engine)
+    ids = [f"{number}" for number in range(1000, 1000 + 2 * PAGE + 1)]
+    rows = ", ".join(f"('{image_id}', 'x')" for image_id in ids)
+    run(engine, f"INSERT INTO odd (id, name) VALUES {rows}")
+    if is_broken:
+        run(engine, "UPDATE odd SET name = CAST(X'ff' AS TEXT)")
+    assert ids_of(ModelStore(Odd, engine=engine).walk()) == ids
+    engine.dispose()
 
 
 def test_an_id_that_is_no_uuid() -> None:
