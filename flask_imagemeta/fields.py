@@ -153,6 +153,14 @@ class Flag(HeaderField, fields.Boolean):
         raise ValueError("neither true nor false")
 
 
+class DeletedFlag(Flag):
+    """Whether the image is deleted; any number but 0 says so, as in the rows of oslo.db."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        is_number = isinstance(value, int)
+        return super()._serialize(bool(value) if is_number else value, attr, obj, **kwargs)
+
+
 class PublicFlag(Flag):
     """Whether the image is public: its own flag, or a visibility of ``public``."""
 

@@ -11,6 +11,7 @@ from marshmallow.fields import Field
 from . import wire
 from .exceptions import InvalidImage
 from .fields import (
+    DeletedFlag,
     Flag,
     ForeignField,
     HeaderField,
@@ -314,7 +315,7 @@ class ImageMetaSchema(HeaderSchema):
     checksum: Text = Text()
     container_format: Text = Text()
     created_at: Timestamp = Timestamp()
-    deleted: Flag = Flag(dump_default=False)
+    deleted: DeletedFlag = DeletedFlag(dump_default=False)
     deleted_at: Timestamp = Timestamp()
     disk_format: Text = Text()
     id: Text = Text()

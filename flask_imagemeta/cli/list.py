@@ -19,7 +19,7 @@ from .. import wire
 from ..access import Identity, is_deleted
 from ..bad_query import BadQuery
 from ..exceptions import InvalidImage, printable
-from ..fields import Flag, Properties, PublicFlag, Text, Timestamp, WholeNumber
+from ..fields import DeletedFlag, Flag, Properties, PublicFlag, Text, Timestamp, WholeNumber
 from ..image import PASS_THROUGH_ERRORS, read_field
 from ..listing import Listing
 from ..parameters import MAX_LIMIT, NAMES, PROPERTY, parse
@@ -186,6 +186,7 @@ _READERS: dict[type, Callable[[str], Any]] = {
     Text: str,
     WholeNumber: int,
     Flag: "True".__eq__,
+    DeletedFlag: "True".__eq__,
     PublicFlag: "True".__eq__,
     Timestamp: _as_iso,
 }

@@ -25,7 +25,6 @@ from sqlalchemy import (
     Uuid,
     and_,
     false,
-    func,
     inspect,
     select,
 )
@@ -39,6 +38,7 @@ from sqlalchemy.orm import (
 )
 
 from ..image import ACCESS_FIELDS, MAX_INTEGER
+from .searching import is_false
 
 # The fields that may be relationships, and the columns of their rows.
 _ROW_COLUMNS = {"properties": ("name", "value"), "members": ("member",)}
@@ -83,7 +83,7 @@ class ModelFields:
                     f"{self._model.__name__}.{name} relates to {row._model.__name__}, "
                     f"which has no column named {column}"
                 )
-        rows, is_alive = attribute.class_attribute, row._is_alive()
+        rows, is_alive = attribute.class_attribute, row.is_alive()
         return RelatedRows(
             rows if is_alive is None else rows.and_(is_alive),
             list(columns.values()),
@@ -155,16 +155,25 @@ class ModelFields:
     def _any(self, name: str, matches: ColumnElement[bool]) -> ColumnElement[bool]:
         """Return the condition that a field has a matching row that is not deleted."""
         _, attribute = _find(self._mapper, name)
-        is_alive = ModelFields(attribute.mapper.class_)._is_alive()
+        is_alive = ModelFields(attribute.mapper.class_).is_alive()
         if is_alive is not None:
             matches = and_(matches, is_alive)
         condition: ColumnElement[bool] = attribute.class_attribute.any(matches)
         return condition
 
-    def _is_alive(self) -> ColumnElement[bool] | None:
-        """Return the condition that a row is not deleted; None if rows cannot be deleted."""
+    def is_alive(self) -> ColumnElement[bool] | None:
+        """Return the condition that a row is not deleted; None if rows cannot be deleted.
+
+        :raises TypeError: when it is not known what the column's values mean.
+        """
         deleted = self.expression("deleted")
-        return None if deleted is None else func.coalesce(deleted, false()) == false()
+        if deleted is None:
+            return None
+        is_alive = is_false(deleted)
+        if is_alive is None:
+            what = f"is of type {deleted.type!r}"
+            raise self._refusal("deleted", what, "make it Boolean, or Integer with 0 for no.")
+        return is_alive
 
     def key(self, name: str) -> str:
         """Return the attribute that a field's name refers to, with synonyms resolved."""

@@ -7,7 +7,7 @@ from functools import cached_property
 from inspect import getattr_static
 from typing import Any
 
-from sqlalchemy import Engine, false, func, inspect, literal, select
+from sqlalchemy import Engine, func, inspect, literal, select
 from sqlalchemy.orm import Mapper, Session, scoped_session
 
 from ..query import Query
@@ -33,8 +33,8 @@ class ModelStore:
     expression. A deferred column is read if it is one of the fields, and left out otherwise.
     ``properties`` is a JSON column, or a relationship to rows with ``name`` and ``value`` (read
     in the same statement). ``members`` is a JSON column, or a relationship to rows with
-    ``member`` (read only when the answer depends on them). Rows of either that have a true
-    ``deleted`` do not count.
+    ``member`` (read only when the answer depends on them). Rows of either do not count if they
+    have a ``deleted`` that is true, or a number other than 0.
 
     By default it reads with the application's Flask-SQLAlchemy session, so that
     session's transaction, events and routing apply.
@@ -135,9 +135,9 @@ class ModelStore:
             return []
         is_same_size = model.size == literal(size, as_operand(model.size.type))
         same = select(model.id).where(model.checksum == checksum, is_same_size)
-        deleted = ModelFields(model).expression("deleted")
-        if deleted is not None:
-            same = same.where(func.coalesce(deleted, false()) == false())
+        is_alive = ModelFields(model).is_alive()
+        if is_alive is not None:
+            same = same.where(is_alive)
         return [str(row[0]) for row in self._connection.fetch(same.order_by(model.id))]
 
     def add(self, images: Iterable[Any]) -> list[str]:

@@ -34,7 +34,7 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects.mysql import CHAR
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from ..image import MAX_INTEGER, read_field
 from ..query import ANY_CHANGE, NUMBERS, TEXTS, Query
@@ -52,6 +52,19 @@ def as_operand(kind: TypeEngine[Any]) -> TypeEngine[Any]:
     number is always of the widest type.
     """
     return BigInteger() if isinstance(kind, Integer) else kind
+
+
+def is_false(column: ColumnElement[Any]) -> Condition | None:
+    """Return the condition that a column is false, 0 or NULL; None for any type but these two."""
+    kind = column.type
+    stored = kind.impl if isinstance(kind, TypeDecorator) else kind
+    if isinstance(stored, Boolean):
+        no = false() if stored is kind else literal(False, kind)
+    elif isinstance(stored, Integer):
+        no = literal(0, kind)
+    else:
+        return None
+    return func.coalesce(column, no) == no
 
 
 def _number(value: int) -> ColumnElement[int]:
@@ -248,10 +261,10 @@ class Searching:
             return value
         raise TypeError(f"{name} is {value!r}, not of the column's type")
 
-    def _column(self, name: str, kind: type[Any]) -> ColumnElement[Any] | None:
-        """Return a column if it has this type, so that SQL compares it like the extension."""
+    def _column(self, name: str, *kinds: type[Any]) -> ColumnElement[Any] | None:
+        """Return a column if it has such a type, so that SQL compares it like the extension."""
         column = self._columns.get(name)
-        if column is None or isinstance(column.type, Enum) or not isinstance(column.type, kind):
+        if column is None or isinstance(column.type, Enum) or not isinstance(column.type, kinds):
             return None
         return column
 
@@ -274,8 +287,9 @@ class Searching:
 
     def _lives(self) -> list[Condition]:
         """Return the conditions for an image that is neither deleted nor killed."""
-        deleted, status = self._column("deleted", Boolean), self._column("status", String)
-        found = [] if deleted is None else [self._is(deleted, False)]
+        deleted, status = self._column("deleted", Boolean, Integer), self._column("status", String)
+        is_alive = None if deleted is None else is_false(deleted)
+        found = [] if is_alive is None else [is_alive]
         if status is not None:
             killed = self._by_code_point(literal("killed", String))
             found.append(or_(status.is_(None), self._by_code_point(status) != killed))
