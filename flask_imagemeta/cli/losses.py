@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 from .. import wire
-from ..access import is_deleted
+from ..access import Identity, is_deleted, may_be_listed, may_see
 from ..exceptions import InvalidImage, short_repr
 from ..fields import Line
 from ..image import read_field
 from ..limits import Limits
 from ..schema import HeaderSchema
+
+# A caller for whom every field counts that decides access: a member of no image's project.
+_STRANGER = Identity(uuid4().hex)
 
 
 class Loss(NamedTuple):
@@ -44,6 +48,7 @@ def find_losses(
 ) -> list[Loss]:
     """Return everything that a client who may see an image does not receive unchanged.
 
+    An image is refused, too, if it cannot be said whether a stranger may see it or is listed it.
     The properties of a deleted image are hidden from everyone, and not counted as a loss.
 
     :param leads_to: Returns whether a request can ask for an id.
@@ -52,6 +57,8 @@ def find_losses(
         image_id = str(read_field(image, "id"))
         if not leads_to(image_id):
             return [unreachable(image_id)]
+        may_see(image, _STRANGER)
+        may_be_listed(image, _STRANGER)
         headers, lines = schema.to_headers(image), schema.lines(image)
         if is_deleted(image):
             lines = (line for line in lines if line.property is None)

@@ -8,9 +8,12 @@ import pytest
 from flask import Flask
 from marshmallow import fields
 
-from flask_imagemeta import ImageMeta, ImageMetaSchema
+from flask_imagemeta import ImageMeta, ImageMetaSchema, InvalidImage
 from flask_imagemeta.cli.losses import find_losses
 from flask_imagemeta.image import can_be_asked_for
+from flask_imagemeta.stores.parts import ImageParts
+
+BROKEN = object()  # a value that cannot be read
 
 
 def losses(image: dict[str, Any], schema: Any = None, **config: Any) -> list[tuple[str, str]]:
@@ -18,7 +21,10 @@ def losses(image: dict[str, Any], schema: Any = None, **config: Any) -> list[tup
     app.config.update(config)
     ImageMeta(app, schema=schema)
     state = app.extensions["imagemeta"]["imagemeta"]
-    found = find_losses({"id": "1", **image}, state.schema, state.limits, can_be_asked_for)
+    parts = {k: InvalidImage(k, None, "broken") if v is BROKEN else v for k, v in image.items()}
+    found = find_losses(
+        ImageParts({"id": "1", **parts}), state.schema, state.limits, can_be_asked_for
+    )
     return [(loss.kind, loss.field) for loss in found]
 
 
@@ -89,6 +95,26 @@ def test_refused(image, field):
     """An image that a client would get a 500 for is refused, with the field at fault."""
     assert losses(image)[0][0] == "refused"
     assert losses(image)[0][1].startswith(field.partition("[")[0])
+
+
+@pytest.mark.parametrize(
+    ("image", "field"),
+    [
+        ({"owner": "p", "members": "q"}, "members"),
+        ({"owner": "p", "members": 5}, "members"),
+        ({"owner": "p", "visibility": BROKEN}, "visibility"),
+        ({"owner": None, "visibility": BROKEN}, "visibility"),
+        ({"deleted": True, "members": BROKEN}, "members"),
+    ],
+)
+def test_access_that_cannot_be_decided(image, field):
+    """An image is refused if what decides who may see it cannot be used, for HEAD or in a list."""
+    assert losses(image) == [("refused", field)]
+
+
+def test_members_that_do_not_count():
+    """Members are not looked at where they decide nothing."""
+    assert losses({"visibility": "public", "members": BROKEN}) == []
 
 
 @pytest.mark.parametrize("image_id", ["", "a/b", "a\nb", "x" * 256])
