@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import (
+    CHAR,
     BigInteger,
     Boolean,
     ColumnElement,
@@ -33,7 +34,7 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.dialects.mysql import CHAR
+from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from ..image import MAX_INTEGER, read_field
@@ -41,6 +42,13 @@ from ..query import ANY_CHANGE, NUMBERS, TEXTS, Query
 from . import sqlite_times
 
 _EXACT = ("postgresql", "sqlite")  # compare ids as their texts
+
+# The types by which SQL sorts a field as the extension does.
+_SORTED: dict[str, type[Any]] = {
+    **dict.fromkeys(TEXTS, String),
+    "size": Integer,
+    **dict.fromkeys(("created_at", "updated_at"), DateTime),
+}
 
 Condition = ColumnElement[bool]
 
@@ -231,6 +239,8 @@ class Searching:
         if column is None:
             return None
         kind = column.type
+        if not isinstance(kind, _SORTED.get(name, object)) or self._is_padded(kind):
+            return None  # a size that is text, for one
         expression = column if value is None else literal(value, as_operand(kind))
         if isinstance(kind, (String, Enum)):
             return None if isinstance(kind, Enum) else self._by_code_point(expression)
@@ -244,6 +254,10 @@ class Searching:
             return whole if self._is_standard(kind) else None
         return expression if isinstance(kind, (Integer, DateTime)) else None
 
+    def _is_padded(self, kind: TypeEngine[Any]) -> bool:
+        """Return whether the spaces that fill a column's text count in Python, but not in SQL."""
+        return self._dialect == "postgresql" and isinstance(kind, CHAR)
+
     def _by_code_point(self, text: ColumnElement[Any]) -> ColumnElement[Any]:
         # UTF-8's bytes sort by code point. In Windows-1252, which MariaDB calls latin1, the euro
         # sign comes before letters; and MariaDB's collations ignore trailing spaces.
@@ -251,7 +265,7 @@ class Searching:
             return func.convert_to(text, literal_column("'UTF8'"), type_=LargeBinary)
         if self._dialect == "sqlite":
             return text.collate("BINARY")
-        return cast(cast(text, CHAR(charset="utf8mb4")), LargeBinary)
+        return cast(cast(text, mysql.CHAR(charset="utf8mb4")), LargeBinary)
 
     def _value(self, name: str, image: Any) -> Any:
         value = read_field(image, name)

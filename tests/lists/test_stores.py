@@ -354,6 +354,41 @@ def test_columns_of_other_types_are_sorted(numbered_app: Flask, sort_key: str) -
     assert ids == sorted(statuses, key=keys[sort_key])
 
 
+class Texts(db.Model):
+    """A model whose sizes are text, and whose names are padded."""
+
+    id: Mapped[str] = mapped_column(sa.String(9), primary_key=True)
+    name: Mapped[str] = mapped_column(sa.CHAR(9))
+    size: Mapped[str] = mapped_column(sa.String(9))
+    is_public: Mapped[bool] = mapped_column(default=True)
+
+
+@pytest.mark.parametrize("sort_key", ["name", "size"])
+def test_text_that_does_not_sort_as_it_is_sent(url: str, sort_key: str) -> None:
+    """Sizes sort as numbers, and a padded name as it is read."""
+    app = Flask("tests")
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    db.init_app(app)
+    ImageMeta(app, lookup=(store := ModelStore(Texts)), search=store.search)
+    client = app.test_client()
+    path = f"/v1/images?sort_key={sort_key}&sort_dir=asc&limit=1"
+    with app.app_context():
+        db.metadata.create_all(db.engine, [Texts.__table__])
+        names = {"a": ("x", "100"), "b": ("x\t", "9"), "c": ("x!", "20")}
+        db.session.add_all(Texts(id=i, name=n, size=s) for i, (n, s) in names.items())
+        db.session.commit()
+        ids: list[str] = []
+        while found := client.get(path + "".join(f"&marker={one}" for one in ids[-1:])).get_json():
+            if not found["images"]:
+                break
+            ids += [image["id"] for image in found["images"]]
+        db.session.remove()
+        db.metadata.drop_all(db.engine, [Texts.__table__])
+        db.engine.dispose()
+    assert sorted(ids) == ["a", "b", "c"]
+    assert sort_key == "name" or ids == ["b", "c", "a"]
+
+
 # Times that SQLite writes itself, and those of a format of the host's
 
 SECOND = "2024-05-17 12:00:0"
