@@ -14,7 +14,7 @@ from ..exceptions import InvalidImage
 from ..image import FIELDS
 from .errors import of_possible_projects, unreadable_fields
 from .model_connection import ModelConnection
-from .model_fields import ModelFields
+from .model_fields import ModelFields, is_text
 from .model_reader import ModelReader
 from .parts import ImageParts, LazyMembers, MembersOfSeveral
 
@@ -124,16 +124,23 @@ class ColumnReader(ModelReader):
         return LazyMembers(of_possible_projects(partial(self._fetch_members, statement, key)))
 
     def _fetch_members(self, statement: Select[Any], key: Any, project_id: str | None) -> list[str]:
-        if project_id is not None:
-            statement = statement.where(statement.selected_columns[0] == project_id)
-        return [row[0] for row in self._connection.fetch(statement, {"image_id": key})]
+        rows = self._fetch_rows(statement, {"image_id": key}, project_id)
+        return [str(member) for (member,) in rows if member is not None]
 
     def _fetch_members_of(
         self, statement: Select[Any], keys: list[Any], project_id: str | None
+    ) -> list[tuple[Any, str]]:
+        rows = self._fetch_rows(statement, {"image_ids": keys}, project_id)
+        return [(image_id, str(member)) for image_id, member in rows if member is not None]
+
+    def _fetch_rows(
+        self, statement: Select[Any], parameters: dict[str, Any], project_id: str | None
     ) -> Sequence[Any]:
-        if project_id is not None:
-            statement = statement.where(statement.selected_columns[1] == project_id)
-        return self._connection.fetch(statement, {"image_ids": keys})
+        """Return rows that end with a member: all of them, or those that may be the project."""
+        *_, member = statement.selected_columns
+        if project_id is not None and is_text(member.type):  # others are compared by their text
+            statement = statement.where(member == project_id)
+        return self._connection.fetch(statement, parameters)
 
 
 def _as_image(rows: Sequence[Any], names: Iterable[str], *, has_properties: bool) -> dict[str, Any]:

@@ -136,7 +136,7 @@ class ModelFields:
         if not isinstance(attribute, RelationshipProperty):
             return None
         row = attribute.mapper.class_
-        if not all(_is_text(getattr(row, column).type) for column in ("name", "value")):
+        if not all(is_text(getattr(row, column).type) for column in ("name", "value")):
             return None
         return self._any("properties", and_(row.name == name, row.value == text))
 
@@ -148,7 +148,7 @@ class ModelFields:
         if not isinstance(attribute, RelationshipProperty):
             return None
         row = attribute.mapper.class_
-        if not _is_text(row.member.type) or "\0" in project_id:
+        if not is_text(row.member.type) or "\0" in project_id:
             return None
         return self._any("members", row.member == project_id)
 
@@ -294,7 +294,8 @@ def as_key(mapper: Mapper[Any], image_id: str) -> Any:
     return image_id
 
 
-def _is_text(kind: Any) -> bool:
+def is_text(kind: Any) -> bool:
+    """Return whether a column's type is text that SQL compares with a value of any text."""
     return isinstance(kind, String) and not isinstance(kind, Enum)
 
 

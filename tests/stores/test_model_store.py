@@ -23,7 +23,8 @@ from sqlalchemy.orm import (
     with_loader_criteria,
 )
 
-from flask_imagemeta import Identity, ImageMeta, ImageMixin, StoreUnavailable
+from flask_imagemeta import Identity, ImageMeta, ImageMixin, Query, StoreUnavailable
+from flask_imagemeta.access import may_be_listed
 from flask_imagemeta.stores import ModelStore
 
 from .. import test_conformance as conformance
@@ -85,6 +86,19 @@ class Member(db.Model):
     deleted: Mapped[bool] = mapped_column(default=False)
 
 
+class Leased(db.Model):
+    """An image whose projects have UUIDs."""
+
+    id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
+    owner: Mapped[uuid.UUID] = mapped_column(sa.Uuid)
+    members: Mapped[list[Lease]] = relationship()
+
+
+class Lease(db.Model):
+    image_id: Mapped[str] = mapped_column(sa.ForeignKey("leased.id"), primary_key=True)
+    member: Mapped[uuid.UUID] = mapped_column(sa.Uuid, primary_key=True)
+
+
 class Described(db.Model):
     """An image with a column that SQL makes, and an attribute that Python makes."""
 
@@ -135,6 +149,7 @@ def models_app(kind: str, url: str, tmp_path_factory: pytest.TempPathFactory) ->
                         members=[Member(member="guest"), Member(member="left", deleted=True)],
                     ),
                     Shared(id="bare", owner="owner"),
+                    Leased(id="leased", owner=uuid.UUID(int=1), members=[Lease(member=UUID)]),
                     Described(id="described", size_in_mib=3),
                 ]
             )
@@ -260,6 +275,21 @@ def test_related_rows_are_members(
     """Related rows that are not deleted say with which projects an image is shared."""
     store = ModelStore(Shared, entities=entities)
     assert head(models_app, store, "shared", Identity(project)).status_code == status
+
+
+@pytest.mark.parametrize("entities", [False, True])
+@pytest.mark.parametrize(
+    ("project", "is_member"), [(str(UUID), True), (str(uuid.UUID(int=2)), False), ("p", False)]
+)
+def test_members_are_compared_as_text(
+    models_app: Flask, project: str, is_member: bool, entities: bool
+) -> None:
+    """A member may be a UUID, as an owner may, in a list as well."""
+    store, identity = ModelStore(Leased, entities=entities), Identity(project)
+    answer = head(models_app, store, "leased", identity)
+    assert answer.status_code == (200 if is_member else 404)
+    found = store.search(Query(identity=identity))
+    assert any(may_be_listed(image, identity) for image in found) == is_member
 
 
 @pytest.mark.usefixtures("models_app")
