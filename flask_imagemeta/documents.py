@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from marshmallow import fields
@@ -35,23 +36,34 @@ def as_document(schema: HeaderSchema, image: Any) -> Document:
 
     :raises InvalidImage: when the image cannot be sent.
     """
-    sent = schema.to_headers(image)
     names = [name for name in _DETAIL if name in schema.dump_fields]
     document: Document = dict.fromkeys([*names, *schema.dump_fields])
-    lines: dict[str, Line] = {}  # of several lines with one header, the first is sent
-    for line in schema.lines(image):
-        if line.header in sent:
-            lines.setdefault(line.header, line)
     texts: dict[str, dict[str | None, str]] = {name: {} for name in document}
-    for header, line in lines.items():
-        is_whole = wire.as_value(line.text) == sent[header]
-        texts[line.field][line.property] = line.text if is_whole else wire.from_value(sent[header])
+    for line in _sent_lines(schema, image):
+        texts[line.field][line.property] = line.text
     for name, field in schema.dump_fields.items():
         if isinstance(field, Properties):
             document[name] = _properties(schema, field, image, texts[name])
         elif texts[name]:
             document[name] = _as_json(schema.fields[name], texts[name][None])
     return document
+
+
+def _sent_lines(schema: HeaderSchema, image: Any) -> Iterable[Line]:
+    """Return the lines that are sent, with the text that a subclass made of theirs."""
+    lines: dict[str, Line] = {}  # of several lines with one header, the first is sent
+    for line in schema.lines(image):
+        lines.setdefault(line.header, line)
+    if not schema.has_own_code:
+        return lines.values()
+    sent = schema.to_headers(image)
+    return [
+        line
+        if wire.as_value(line.text) == sent[header]
+        else line._replace(text=wire.from_value(sent[header]))
+        for header, line in lines.items()
+        if header in sent
+    ]
 
 
 def _properties(

@@ -17,7 +17,7 @@ from .hooks import Hooks, as_candidates, as_shown, property_filter
 from .image import check_image, read_field
 from .query import ANY_CHANGE, MAX_PROPERTIES, MAX_VALUES, OrderedImages, Query
 from .request_id import logger
-from .schema import HeaderSchema, ImageMetaSchema, has_own_code
+from .schema import HeaderSchema, ImageMetaSchema
 
 _PLAIN = ImageMetaSchema()
 _TIES = ImageMetaSchema(only=("created_at", "id"))
@@ -45,7 +45,6 @@ class Listing:
         if query.sort_key not in schema.dump_fields:
             query = replace(query, sort_key="created_at")
         self._schema = schema
-        self._has_own_code = has_own_code(schema)
         self._hooks = hooks
         self._query = query
         self._properties = next(
@@ -116,7 +115,7 @@ class Listing:
     def _is_plain(self, name: str) -> bool:
         """Return whether the schema sends a field as the image has it, or does not send it."""
         field, plain = self._schema.fields.get(name), _PLAIN.fields[name]
-        return not self._has_own_code and (
+        return not self._schema.has_own_code and (
             field is None
             or (
                 type(field) is type(plain)

@@ -77,6 +77,8 @@ class HeaderSchema(Schema):
 
     :ivar header_fields: The fields that are sent, by name; properties are last.
     :ivar property_prefix: What the headers of properties begin with; empty without properties.
+    :ivar has_own_code: Whether a subclass may change what is sent, by a hook or a method. One that
+        only adds fields, or sets another ``prefix``, does not.
     :raises InvalidImage: from ``dump``, naming the field that cannot be sent.
     :raises ValueError: when it is created, for fields whose headers could be one another's, or one
         of the answer itself.
@@ -124,6 +126,7 @@ class HeaderSchema(Schema):
             for name in properties_last
         }
         self.dump_fields: dict[str, Field[Any]] = {**self.header_fields}
+        self.has_own_code: bool = _has_own_code(type(self))
 
     def _check_field(self, name: str, field: Field[Any]) -> str:
         """Return the header of a field, or the beginning of the headers of properties."""
@@ -279,12 +282,8 @@ class HeaderSchema(Schema):
         return found
 
 
-def has_own_code(schema: HeaderSchema) -> bool:
-    """Return whether a host's class may change what is sent, by a hook or a method.
-
-    A class that only adds fields, or sets another ``prefix``, does not.
-    """
-    own = set(type(schema).__mro__) - set(ImageMetaSchema.__mro__)
+def _has_own_code(schema: type[HeaderSchema]) -> bool:
+    own = set(schema.__mro__) - set(ImageMetaSchema.__mro__)
     return any(_is_code(name, value) for cls in own for name, value in vars(cls).items())
 
 

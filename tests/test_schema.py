@@ -18,7 +18,7 @@ from flask_imagemeta import (
     StoreUnavailable,
 )
 from flask_imagemeta.fields import Properties, Text
-from flask_imagemeta.schema import OMITTED, has_own_code
+from flask_imagemeta.schema import OMITTED
 
 from .apps import EXAMPLE, EXAMPLE_HEADERS, make_app
 
@@ -527,7 +527,7 @@ class InitSchema(ImageMetaSchema):
 @pytest.mark.parametrize("schema", [HeaderSchema, ImageMetaSchema, FirmwareSchema, MixedSchema])
 def test_a_schema_without_code_of_its_own(schema: type[HeaderSchema]) -> None:
     """Fields, a prefix and options are no code, in the class itself or in a mixin."""
-    assert not has_own_code(schema())
+    assert not schema().has_own_code
 
 
 @pytest.mark.parametrize(
@@ -542,4 +542,4 @@ def test_a_schema_without_code_of_its_own(schema: type[HeaderSchema]) -> None:
 )
 def test_a_schema_with_code_of_its_own(schema: type[HeaderSchema]) -> None:
     """Whatever else a class has may change what is sent, wherever it inherits it from."""
-    assert has_own_code(schema())
+    assert schema().has_own_code

@@ -24,7 +24,7 @@ from ..image import PASS_THROUGH_ERRORS, read_field
 from ..listing import Listing
 from ..parameters import MAX_LIMIT, NAMES, PROPERTY, parse
 from ..query import Query
-from ..schema import HeaderSchema, has_own_code
+from ..schema import HeaderSchema
 from ..stores import Walkable
 from .common import command_errors, get_state, get_store, name_option, read_id
 from .output import CommandError, as_json, remark, say
@@ -119,7 +119,7 @@ def _walked(state: State, query: Query | None) -> Iterable[Any]:
 
 def _as_objects(images: Iterable[Any], schema: HeaderSchema) -> Iterator[str]:
     """Yield each image as a line of JSON, with the values that a client loads from its headers."""
-    read = _read_headers if has_own_code(schema) else _read_fields
+    read = _read_headers if schema.has_own_code else _read_fields
     readers = {name: _reader_of(schema.fields[name]) for name in schema.dump_fields}
     for image in images:
         try:
@@ -164,13 +164,12 @@ def _read_headers(image: Any, schema: HeaderSchema, readers: _Readers) -> dict[s
     found: dict[str, Any] = dict.fromkeys(readers)
     properties: dict[str, str] = {}
     names = {schema.header_of(name): name for name in readers}
-    prefix = schema.property_prefix
     for header, value in schema.to_headers(image).items():
         text = wire.from_value(value)
         if header in names:
             found[names[header]] = readers[names[header]](text)
-        elif prefix and header.startswith(prefix):
-            properties[wire.from_name(header[len(prefix) :])] = text
+        elif (name := schema.property_of(header)) is not None:
+            properties[name] = text
     for name in readers:
         if isinstance(schema.fields[name], Properties):
             found[name] = properties

@@ -118,6 +118,7 @@ def test_exit_status_of_trouble(flask):
     assert answer.err.startswith("Error: This lookup cannot be listed")
 
 
+@pytest.mark.slow
 def test_progress_of_a_large_file(flask, tmp_path):
     """Somebody who watches sees a bar grow while a large file is read."""
     pytest.importorskip("flask_imagemeta.files")
@@ -142,7 +143,10 @@ def test_progress_of_a_check(flask, tmp_path):
 
 @pytest.mark.parametrize(
     ("source", "shown"),
-    [("COUNTED", r"Copying .* [1-9]\d%"), ("KILLED", "Copying")],
+    [
+        ("COUNTED", r"Copying .* [1-9]\d%"),
+        pytest.param("KILLED", "Copying", marks=pytest.mark.slow),
+    ],
 )
 def test_progress_of_a_copy(flask, source, shown):
     """A copy shows a bar, with the percentage done if the source can be counted."""
@@ -181,13 +185,14 @@ def test_help_after_a_command(run):
 
 
 @pytest.fixture
-def stored(flask, tmp_path):
+def stored(put):
     """The store has an image."""
-    pytest.importorskip("flask_imagemeta.files")
-    flask("add", unpack("disk.qcow2", tmp_path), "--id", "i1", "--image-name", "日本 ")
+    put({"id": "i1", "name": "日本 "})
 
 
-@pytest.mark.parametrize("command", ["list --json", "show i1", "list --help"])
+@pytest.mark.parametrize(
+    "command", ["list --json", "show i1", pytest.param("list --help", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(
     ("shell", "words"),
     [
@@ -218,6 +223,7 @@ def test_closed_output(flask):
     assert (answer.status, answer.err) == (2, "Error: Standard output is closed.\n")
 
 
+@pytest.mark.slow
 def test_closed_errors(flask):
     """A command without a standard error has the same exit status."""
     assert flask("check", shell='"$@" 2>&-').status == 0
@@ -225,6 +231,7 @@ def test_closed_errors(flask):
     assert flask("show", "--name", "x", "none", shell='"$@" 2>&-').status == 2
 
 
+@pytest.mark.slow
 def test_added_but_not_reported(flask, tmp_path):
     """When the ids of added images cannot be written to standard output, the error has them."""
     pytest.importorskip("flask_imagemeta.files")

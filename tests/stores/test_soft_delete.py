@@ -62,7 +62,12 @@ def models(deleted: Any) -> tuple[type[Any], type[Any], type[Any]]:
     return image, rows["properties"], rows["members"]
 
 
-@pytest.fixture(params=TYPES)
+@pytest.fixture(
+    params=[
+        "Integer",
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("Boolean", "oslo.db")),
+    ]
+)
 def session(request: pytest.FixtureRequest, url: str) -> Iterator[Session]:
     """A session of images, of which some and some rows are deleted, and its model in `info`."""
     kind, no, yes = TYPES[request.param]
