@@ -191,7 +191,8 @@ def stored(put):
 
 
 @pytest.mark.parametrize(
-    "command", ["list --json", "show i1", pytest.param("list --help", marks=pytest.mark.slow)]
+    "command",
+    ["list --json", *(pytest.param(c, marks=pytest.mark.slow) for c in ("show i1", "list --help"))],
 )
 @pytest.mark.parametrize(
     ("shell", "words"),
