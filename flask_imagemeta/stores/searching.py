@@ -239,8 +239,10 @@ class Searching:
         if column is None:
             return None
         kind = column.type
-        if not isinstance(kind, _SORTED.get(name, object)) or self._is_padded(kind):
+        if not isinstance(kind, _SORTED.get(name, object)):
             return None  # a size that is text, for one
+        if name in TEXTS and self._is_padded(kind):
+            return None
         expression = column if value is None else literal(value, as_operand(kind))
         if isinstance(kind, (String, Enum)):
             return None if isinstance(kind, Enum) else self._by_code_point(expression)
