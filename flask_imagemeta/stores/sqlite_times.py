@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Dialect, String, func, type_coerce
+from sqlalchemy import ColumnElement, Dialect, String, cast, func
 from sqlalchemy.types import TypeEngine
 
 _FRACTION = ".000000"
@@ -26,7 +26,7 @@ def is_standard(kind: TypeEngine[Any], dialect: Dialect) -> bool:
 def longest(time: ColumnElement[Any]) -> ColumnElement[str]:
     """Return the text of a time with all digits of its fraction, as SQLAlchemy writes it."""
     missing = func.substr(_FRACTION, func.length(time) - _SECONDS + 1)
-    return type_coerce(time, String) + missing
+    return cast(time, String) + missing
 
 
 def shortest(time: ColumnElement[Any]) -> ColumnElement[str]:
