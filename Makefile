@@ -2,7 +2,7 @@
 #                         GLANCE_DATABASE_URL=sqlite:////path/to/glance.sqlite, or GLANCE_URL=http://...;
 #                         with GLANCE_TOKEN=..., an admin's, the page lists the API's images, too
 # make test               set everything up and run the test suite
-# Both need only Python 3.10 or later (PYTHON=python3) and make. CONTRIBUTING.md lists the other targets.
+# Both need Python 3.10 or later (PYTHON=python3), make and PyPI. CONTRIBUTING.md lists the other targets.
 
 PYTHON ?= python3
 PORT ?= 5000

@@ -37,7 +37,7 @@ def main() -> None:
     except SystemExit:  # Werkzeug has printed why: in use, or not permitted
         sys.exit("Choose another port: make demo PORT=8080")
     base = f"http://127.0.0.1:{server.port}"
-    print(f"Serving on {base}/ (Ctrl-C ends it). Try, in another terminal:\n")
+    print(f"Serving on {base}/ (press Ctrl-C to stop). In another terminal, try:\n")
     image_id = "IMAGE_ID" if config else EXAMPLE_ID
     print(f"  curl -I {base}/v1/images/{image_id}\n", flush=True)
     try:

@@ -16,7 +16,7 @@ TOKENS = {
     "demo-other": Identity(OTHER, ["member"]),
 }
 
-# The operation's documented example; `curl -I` of it is the first thing to try.
+# The operation's documented example, which README.md requests first.
 EXAMPLE_ID = "03bc0a8b-659c-4de9-b6bd-13c6e86e6455"
 
 IMAGES: list[dict[str, Any]] = [

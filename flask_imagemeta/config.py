@@ -58,7 +58,7 @@ def read_config(app: Flask, name: str) -> Config:
     for key, value in app.config.items():
         if key.startswith(f"{prefix}_") and key not in known:
             for meant in get_close_matches(key, known, n=1, cutoff=0.85):
-                raise ConfigurationError(key, value, f"spelt {meant}")
+                raise ConfigurationError(key, value, f"spelled {meant}")
 
     return Config(
         url_prefix=setting(

@@ -24,7 +24,7 @@ except ImportError as _error:
         f'pip install "oslo.utils[image-inspection]>=7.3" ({_error})'
     ) from _error
 
-# The inspectors log every format that a file does not have, which no one needs to know.
+# The inspectors log every format that a file does not have, which is only noise.
 logging.getLogger("oslo_utils.imageutils").addHandler(logging.NullHandler())
 
 INSPECTED = frozenset({"iso", "qcow2", "raw", "vdi", "vhd", "vhdx", "vmdk"})
@@ -34,7 +34,7 @@ _EDGE = 512  # bytes kept of either end: a VHD's footer, a tar archive's first h
 
 _FIXED = bytes((0, 0, 0, 2))  # the type of a VHD, bytes 60 to 63 of its footer
 _VMDK_DESCRIPTOR = re.compile(rb"\s*#\s*disk\s+descriptorfile", re.IGNORECASE)
-_DESCRIPTOR_ALONE = "is the descriptor of a VMDK alone, whose data is in other files"
+_DESCRIPTOR_ALONE = "is only the descriptor of a VMDK, whose data is in other files"
 
 
 class UnusableFile(ImageMetaError):

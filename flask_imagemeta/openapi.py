@@ -1,4 +1,4 @@
-"""An OpenAPI 3.1 description of the operations, from an application as it is set up.
+"""An OpenAPI 3.1 description of an application's operations as configured.
 
 Needs apispec: the extra ``openapi``.
 """
@@ -54,7 +54,7 @@ _ERRORS = {
     500: "The image cannot be described in headers; the application's log says why.",
 }
 
-_WORDS = "One word, in:a,b for several, or eq: before a word that begins so."
+_WORDS = "One word, in:a,b for several, or eq: before a word that begins with in: or eq:."
 _FLAG = "[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|[01]"
 _QUERY: dict[str, tuple[str, JSONSchema]] = {
     "name": (_WORDS, _TEXT),

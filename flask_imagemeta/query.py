@@ -1,4 +1,4 @@
-"""A search for images, in the form that the search hook gets it."""
+"""A search for images, as the search hook receives it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NUMBERS = ("min_disk", "min_ram")
 # take no more than 999.
 MAX_PROPERTIES = 8
 MAX_VALUES = 100
-# A changes_since that says no more than to find deleted and killed images, too.
+# A changes_since that every image meets: its only effect is to find deleted and killed images, too.
 ANY_CHANGE = datetime.min  # noqa: DTZ901 - in UTC without a time zone, like every changes_since
 
 

@@ -162,7 +162,7 @@ class HeaderSchema(Schema):
     def property_of(self, header: str) -> str | None:
         """Return the property, in lower case, that a dumped header carries; None if none does."""
         prefix = self.property_prefix
-        # In any case, as a hook may change it.
+        # In any letter case, as a hook may change it.
         if prefix and header.lower().startswith(prefix.lower()):
             return wire.from_name(header[len(prefix) :])
         return None
@@ -237,7 +237,7 @@ class HeaderSchema(Schema):
             return headers
         pairs = headers.items()
         name, value = next(pair for pair in pairs if not _can_be_sent(dict([pair])))
-        raise InvalidImage(name, value, "the schema made what cannot be a header of an image")
+        raise InvalidImage(name, value, "the schema made a header that an image cannot have")
 
     @pre_load
     def _from_headers(self, data: Any, **kwargs: Any) -> dict[str, Any]:

@@ -183,7 +183,7 @@ def as_int(value: Any) -> int:
         if not _INTEGER.fullmatch(text):
             raise ValueError("not a whole number")
         return int(text)
-    # int() would take a minute for Decimal("1e1000000"); as a float that is infinite at once.
+    # int() would take a minute for Decimal("1e1000000"); float() returns infinity at once.
     if isinstance(value, bool) or not (isinstance(value, int) or math.isfinite(value)):
         raise ValueError("not a whole number")
     number = int(value)

@@ -142,7 +142,7 @@ def test_bad_import_says_why() -> None:
 )
 def test_a_misspelled_key(key: str, meant: str) -> None:
     """A misspelled key fails at init_app with the one that was meant."""
-    with pytest.raises(ConfigurationError, match=f"{key} is 'a', but must be spelt {meant}"):
+    with pytest.raises(ConfigurationError, match=f"{key} is 'a', but must be spelled {meant}"):
         make_app(ImageMeta(), **{key: "a"})
 
 

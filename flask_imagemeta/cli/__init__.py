@@ -1,4 +1,4 @@
-"""``flask imagemeta``: the commands for people who look after an image store."""
+"""``flask imagemeta``: the commands for operators of an image store."""
 
 from .group import add_commands
 

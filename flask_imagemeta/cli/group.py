@@ -43,4 +43,4 @@ class _Commands(AppGroup):
 def add_commands(app: Flask) -> None:
     """Add the commands to an application, once; an existing command of that name stays."""
     if "imagemeta" not in app.cli.commands:
-        app.cli.add_command(_Commands("imagemeta", help="Look after the images of ImageMeta."))
+        app.cli.add_command(_Commands("imagemeta", help="Manage the images of ImageMeta."))

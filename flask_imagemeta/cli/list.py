@@ -72,7 +72,9 @@ def _as_query(parameters: Sequence[str]) -> Query:
     for one, (name, _) in zip(parameters, pairs, strict=True):
         if "=" not in one or not (name in _PARAMETERS or name.startswith(PROPERTY)):
             known = ", ".join(_PARAMETERS)
-            raise CommandError(f"{one!r} is not PARAMETER=VALUE: {known} or {PROPERTY}NAME.")
+            raise CommandError(
+                f"{one!r} is not one of PARAMETER=VALUE with {known} or {PROPERTY}NAME."
+            )
     try:
         query, _ = parse(urlencode(pairs).encode("ascii"))
     except UnicodeEncodeError as error:  # bytes of the command line

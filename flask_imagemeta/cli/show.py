@@ -38,7 +38,7 @@ def _as_token(ctx: click.Context, param: click.Parameter, token: str | None) -> 
     "--as",
     "caller",
     metavar="admin|PROJECT",
-    help="Answer as to an admin, or to a member of this project; the identity hook is not called.",
+    help="Answer as for an admin, or a member of this project; the identity hook is not called.",
 )
 @click.option(
     "--token", metavar="TOKEN", callback=_as_token, help="Send this token, as X-Auth-Token."
@@ -110,7 +110,10 @@ class _Ours(logging.Handler):
         self.reasons.append(f"there is no {self._image}")
 
     def hidden(self, sender: Flask, **data: Any) -> None:
-        self.reasons.append(f"there is an {self._image}, but this caller may not see it")
+        self.reasons.append(
+            f"there is an {self._image}, but it is deleted or this caller may not see it; "
+            "--as admin shows it"
+        )
 
     def watch(self, view: Any) -> Any:
         """Return a view that does the same, and is watched."""

@@ -134,7 +134,7 @@ class Cached:
             self._region.delete(key)
         except Exception as error:
             logger.warning(
-                "image %s: the cache cannot forget it: %s", short_repr(image_id), short_repr(error)
+                "image %s: not removed from the cache: %s", short_repr(image_id), short_repr(error)
             )
 
     def _forgetting(self, write: Callable[..., list[str]]) -> Callable[..., list[str]]:

@@ -123,14 +123,14 @@ class GlanceDatabase:
     its properties are one statement; members are another, sent only when the answer depends
     on them.
 
-    Instead of a URL it takes an engine, or the bind key of one of the application's
+    Instead of a URL, it takes an engine, or a bind key of the application's
     Flask-SQLAlchemy. Then each lookup is a separate read-only transaction on PostgreSQL
     and MariaDB, and the host configures timeouts, pool and forks; the parameters below are
     for a URL.
 
     A database that does not answer delays a request by at most ``pool_timeout`` +
     ``connect_timeout`` + ``statement_timeout`` + 2 seconds, 8 by default, for each of the two
-    statements. Connections that died, for example in a restart of the database, are replaced
+    statements. Broken connections, for example after a restart of the database, are replaced
     during the request that notices. Each process makes its own, so a server may fork
     before or after the first lookup.
 
@@ -139,9 +139,9 @@ class GlanceDatabase:
     :param bind_key: A bind key of the application's Flask-SQLAlchemy, instead of database.
     :param connect_timeout: Seconds to connect, at least 2, for each address of the host.
     :param statement_timeout: Seconds for one statement, on SQLite for waiting on a lock.
-    :param pool_size: The most connections of one process.
+    :param pool_size: The maximum number of connections of one process.
     :param pool_timeout: Seconds to wait for one of them.
-    :raises TypeError: when there is not exactly one of database and bind_key.
+    :raises TypeError: unless exactly one of database and bind_key is given.
     :raises ValueError: when the URL names another database or driver.
     :raises StoreUnavailable: from a lookup, when the database is unreachable or too slow.
     """
@@ -168,7 +168,7 @@ class GlanceDatabase:
             timeouts = Timeouts(connect_timeout, statement_timeout, pool_timeout)
             self._is_ours = True
             self._engine = PerProcess(partial(make_engine, database, timeouts, pool_size)).get
-            self._engine()  # a wrong URL or a missing driver shows now, not at a request
+            self._engine()  # so a wrong URL or a missing driver is an error now, not at a request
 
     def __call__(self, image_id: str) -> ImageRecord | ImageParts | None:
         """Return the image with exactly this id, deleted ones too, or None."""

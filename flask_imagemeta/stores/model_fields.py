@@ -231,9 +231,9 @@ def computes_attributes(model: type[Any]) -> bool:
 
 
 def check_id(mapper: Mapper[Any]) -> None:
-    """Check that a model has an id that no two images share, as far as the model says.
+    """Check that the model's definition makes its ids unique.
 
-    :raises TypeError: when it has not.
+    :raises TypeError: when it does not.
     """
     model = mapper.class_.__name__
     if "id" not in mapper.column_attrs:

@@ -88,7 +88,7 @@ def read_body(response: Response, limit: int) -> bytes | None:
 
 
 # Requests and urllib3 cannot limit the time of an answer as a whole: their read timeout applies to
-# each wait, so a server that sends a byte now and then could go on for ever. The classes below give
+# each wait, so a server that sends a byte now and then could go on forever. The classes below give
 # http.client a reader of our own, through attributes that urllib3 and http.client provide for
 # subclasses. A test with a server that sends bytes one by one fails if a release reads elsewhere.
 class _BoundedReader(io.RawIOBase):

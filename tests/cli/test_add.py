@@ -216,7 +216,7 @@ def test_without_the_extra(run, stored_images, disk, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "size", "words"),
     [
-        ("flat.vmdk", None, "is the descriptor of a VMDK alone, whose data is in other files"),
+        ("flat.vmdk", None, "is only the descriptor of a VMDK, whose data is in other files"),
         ("disk.vmdk", 600, "looks like vmdk, but is cut short"),
         ("disk.vhd", 100, "looks like vhd, but is cut short"),
         ("disk.vhdx", 250_000, "looks like vhdx, but is cut short"),
@@ -250,7 +250,7 @@ def test_descriptor_of_another_kind(run, stored_images, tmp_path):
         odd.replace(b"\n", b"\n" * 300, 1),
     ):
         path.write_bytes(descriptor)
-        assert "is the descriptor of a VMDK alone" in refuse(run, stored_images, path)
+        assert "is only the descriptor of a VMDK" in refuse(run, stored_images, path)
 
 
 def test_virtual_size_that_no_image_can_have(run, stored_images, disk):

@@ -64,7 +64,11 @@ def test_an_application_below_a_path(command_app, run, put):
 
 
 @pytest.mark.parametrize(
-    ("image_id", "reason"), [("i1", "may not see it"), ("i2", "there is no image")]
+    ("image_id", "reason"),
+    [
+        ("i1", "deleted or this caller may not see it; --as admin shows it"),
+        ("i2", "there is no image"),
+    ],
 )
 def test_reason_of_a_404(run, put, image_id, reason):
     """A hidden image and a missing one are told apart here, and on standard error."""
