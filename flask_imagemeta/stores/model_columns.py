@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import groupby
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Mapper
@@ -21,8 +21,6 @@ from .parts import ImageParts, LazyMembers, MembersOfSeveral
 
 class ColumnReader(ModelReader):
     """Selects the columns of a model, and the rows of its properties with them."""
-
-    has_code: ClassVar[bool] = False
 
     def __init__(self, mapper: Mapper[Any], connection: ModelConnection) -> None:
         super().__init__(mapper, connection)

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from functools import partial
 from itertools import groupby
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlalchemy import (
     CompoundSelect,
@@ -60,8 +60,6 @@ class EntityImage(ImageParts):
 
 class EntityReader(ModelReader):
     """Loads entities of a model, and their related rows in the same statement."""
-
-    has_code: ClassVar[bool] = True
 
     def __init__(self, mapper: Mapper[Any], connection: ModelConnection) -> None:
         super().__init__(mapper, connection)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, bindparam, select
 from sqlalchemy.orm import Mapper
@@ -22,9 +22,6 @@ class ModelReader(ABC):
     :param connection: What to read over.
     :raises TypeError: when a field of the model cannot be read correctly.
     """
-
-    # Whether the list rule may depend on Python code instead of columns.
-    has_code: ClassVar[bool]
 
     one: Select[Any]  # reads the image image_id
 

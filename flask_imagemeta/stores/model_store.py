@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from inspect import getattr_static
 from typing import Any
 
-from sqlalchemy import Engine, func, inspect, literal, select
+from sqlalchemy import ColumnElement, Engine, func, inspect, literal, select
 from sqlalchemy.orm import Mapper, Session, scoped_session
 
+from ..image import FIELDS
 from ..query import Query
 from .errors import ImpossibleValue, write_errors
 from .model_columns import ColumnReader
@@ -18,8 +21,7 @@ from .model_entities import EntityReader
 from .model_fields import ModelFields, as_key, check_id, computes_attributes
 from .model_reader import ModelReader
 from .model_rows import ModelRows, as_fields
-from .model_search import ModelSearch
-from .searching import as_operand
+from .searching import Searching, as_operand
 
 
 class ModelStore:
@@ -108,7 +110,14 @@ class ModelStore:
 
         :raises StoreUnavailable: while the images are read.
         """
-        return self._search.find(query)
+        reader, fields = self._reader, ModelFields(self._model)
+        searching = Searching(
+            self._searched, self._connection.dialect, fields.has_property, fields.has_member
+        )
+        # Whether an image is public may be Python code.
+        pushed = replace(query, is_public=None) if self._entities else query
+        ids = select(self._model.id).where(*searching.conditions(pushed))
+        return reader.pages.search(searching, query, ids)
 
     def count(self) -> int:
         """Return how many images there are, deleted ones included."""
@@ -188,5 +197,13 @@ class ModelStore:
         return kind(self._mapper, self._connection)
 
     @cached_property
-    def _search(self) -> ModelSearch:
-        return ModelSearch(self._model, self._connection, self._reader)
+    def _searched(self) -> dict[str, ColumnElement[Any]]:
+        """The columns that a search compares, by field, without those that are Python code."""
+        fields = ModelFields(self._model)
+        columns: dict[str, ColumnElement[Any]] = {}
+        for name in set(FIELDS) - {"properties", "members"}:
+            with suppress(TypeError):  # only of entities: the reader refuses it otherwise
+                expression = fields.expression(name)
+                if expression is not None:
+                    columns[name] = getattr(expression, "element", expression)
+        return columns
