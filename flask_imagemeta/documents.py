@@ -39,7 +39,7 @@ def as_document(schema: HeaderSchema, image: Any) -> Document:
     names = [name for name in _DETAIL if name in schema.dump_fields]
     document: Document = dict.fromkeys([*names, *schema.dump_fields])
     texts: dict[str, dict[str | None, str]] = {name: {} for name in document}
-    for line in _sent_lines(schema, image):
+    for line in sent_lines(schema, image):
         texts[line.field][line.property] = line.text
     for name, field in schema.dump_fields.items():
         if isinstance(field, Properties):
@@ -49,7 +49,7 @@ def as_document(schema: HeaderSchema, image: Any) -> Document:
     return document
 
 
-def _sent_lines(schema: HeaderSchema, image: Any) -> Iterable[Line]:
+def sent_lines(schema: HeaderSchema, image: Any) -> Iterable[Line]:
     """Return the lines that are sent, with the text that a subclass made of theirs."""
     lines: dict[str, Line] = {}  # of several lines with one header, the first is sent
     for line in schema.lines(image):

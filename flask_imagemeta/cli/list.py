@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import chain, islice
@@ -18,6 +18,7 @@ from marshmallow.fields import Field
 from .. import wire
 from ..access import Identity, is_deleted
 from ..bad_query import BadQuery
+from ..documents import sent_lines
 from ..exceptions import InvalidImage, printable
 from ..fields import DeletedFlag, Flag, Properties, PublicFlag, Text, Timestamp, WholeNumber
 from ..image import PASS_THROUGH_ERRORS, read_field
@@ -121,61 +122,33 @@ def _walked(state: State, query: Query | None) -> Iterable[Any]:
 
 def _as_objects(images: Iterable[Any], schema: HeaderSchema) -> Iterator[str]:
     """Yield each image as a line of JSON, with the values that a client loads from its headers."""
-    read = _read_headers if schema.has_own_code else _read_fields
     readers = {name: _reader_of(schema.fields[name]) for name in schema.dump_fields}
     for image in images:
         try:
-            found = read(image, schema, readers)
+            found = _as_received(image, schema, readers)
         except InvalidImage as error:
             found = {"id": read_id(image), "refused": str(error)}
         yield as_json(found)
 
 
-_Readers = dict[str, Callable[[str], Any]]
-
-
-def _read_fields(image: Any, schema: HeaderSchema, readers: _Readers) -> dict[str, Any]:
-    """Return the values of an image without making its headers, which takes most of the time.
-
-    Only for a schema without custom code, which might change the headers.
-    """
-    found: dict[str, Any] = {}
-    for name, field in schema.header_fields.items():
-        text = field.text(name, image, schema.get_attribute)
-        if isinstance(field, Properties):
-            found[name] = {}
-            for key, value in text or ():  # of two with the same header, the first is sent
-                found[name].setdefault(_as_received_name(key), _as_received(value))
+def _as_received(
+    image: Any, schema: HeaderSchema, readers: Mapping[str, Callable[[str], Any]]
+) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        name: {} if isinstance(schema.fields[name], Properties) else None for name in readers
+    }
+    for line in sent_lines(schema, image):
+        text = wire.from_value(wire.as_value(line.text))
+        if line.property is None:
+            found[line.field] = readers[line.field](text)
         else:
-            found[name] = None if text is None else readers[name](_as_received(text))
+            found[line.field][_received_name(line.property)] = text
     return found
-
-
-def _as_received(text: str) -> str:
-    if text.isascii() and text.isprintable():
-        return text.strip(" ")
-    return wire.from_value(wire.as_value(text))
 
 
 @lru_cache(1024)
-def _as_received_name(name: str) -> str:
+def _received_name(name: str) -> str:
     return wire.from_name(wire.as_name(name))
-
-
-def _read_headers(image: Any, schema: HeaderSchema, readers: _Readers) -> dict[str, Any]:
-    found: dict[str, Any] = dict.fromkeys(readers)
-    properties: dict[str, str] = {}
-    names = {schema.header_of(name): name for name in readers}
-    for header, value in schema.to_headers(image).items():
-        text = wire.from_value(value)
-        if header in names:
-            found[names[header]] = readers[names[header]](text)
-        elif (name := schema.property_of(header)) is not None:
-            properties[name] = text
-    for name in readers:
-        if isinstance(schema.fields[name], Properties):
-            found[name] = properties
-    return found
 
 
 def _as_iso(text: str) -> str:
