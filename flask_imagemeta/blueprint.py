@@ -56,7 +56,7 @@ _CONVERTERS = {
 }
 
 # The methods that a route has only to refuse them; Werkzeug adds HEAD to every GET.
-_REFUSED = {("list_images", "HEAD"), ("list_details", "HEAD"), ("refuse_data", "GET")}
+_REFUSED = {"list_images": "HEAD", "list_details": "HEAD", "refuse_data": "GET"}
 
 
 def register_blueprint(app: Flask, state: State) -> None:
@@ -170,7 +170,7 @@ def _allow(name: str, methods: set[str] | None = None) -> str:
         return ", ".join(sorted(methods or ()))
     if methods is None:
         methods = set(adapter.allowed_methods())
-    refused = {f"{name}.{view}": method for view, method in _REFUSED}
+    refused = {f"{name}.{view}": method for view, method in _REFUSED.items()}
     return ", ".join(
         sorted(one for one in methods if refused.get(_endpoint_of(adapter, one)) != one)
     )

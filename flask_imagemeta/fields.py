@@ -117,9 +117,7 @@ class Text(HeaderField, fields.String):
     """One line of text: a string, or a single value that has a text (a UUID, an Enum member)."""
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
-        if type(value) is str or value is None:
-            return value
-        return wire.as_text(value)
+        return None if value is None else wire.as_text(value)
 
 
 class WholeNumber(HeaderField, fields.Integer):

@@ -9,7 +9,7 @@ from .exceptions import InvalidImage
 from .schema import OMITTED, HeaderSchema
 
 # The room reserved for the count of omitted properties: a number of ten digits.
-_OMITTED_BYTES = wire.line_bytes(OMITTED, "9" * 10)
+_OMITTED_BYTES = wire.header_bytes({OMITTED: "9" * 10})
 
 
 class Limits:
@@ -23,11 +23,11 @@ class Limits:
     def __init__(
         self, schema: HeaderSchema, max_headers: int, max_bytes: int, others: Mapping[str, str]
     ) -> None:
-        other_bytes = sum(wire.line_bytes(*pair) for pair in others.items())
+        other_bytes = wire.header_bytes(others) + _OMITTED_BYTES
         self._schema = schema
-        self._headers = max_headers - len(others) - 1
-        self._bytes = max_bytes - other_bytes - _OMITTED_BYTES
-        self._core_bytes = max(self._bytes, wire.CLIENT_MAX_BYTES - other_bytes - _OMITTED_BYTES)
+        self._max_headers = max_headers - len(others) - 1
+        self._max_bytes = max_bytes - other_bytes
+        self._max_core_bytes = max(self._max_bytes, wire.CLIENT_MAX_BYTES - other_bytes)
 
     def fit(self, headers: dict[str, str]) -> tuple[dict[str, str], int]:
         """Return the metadata headers to send and the number of properties left out.
@@ -39,24 +39,24 @@ class Limits:
             HTTP clients accept.
         """
         omitted = int(headers.pop(OMITTED, 0))
-        used = sum(map(len, headers)) + sum(map(len, headers.values())) + 4 * len(headers)
-        if len(headers) <= self._headers and used <= self._bytes:
+        used = wire.header_bytes(headers)
+        if len(headers) <= self._max_headers and used <= self._max_bytes:
             return headers, omitted
-        core = {k: v for k, v in headers.items() if self._schema.property_of(k) is None}
-        used = sum(wire.line_bytes(*pair) for pair in core.items())
-        if used > self._core_bytes:
-            longest = max(core, key=lambda header: len(core[header]))
+        sent = {k: v for k, v in headers.items() if self._schema.property_of(k) is None}
+        used = wire.header_bytes(sent)
+        if used > self._max_core_bytes:
+            longest = max(sent, key=lambda header: len(sent[header]))
             raise InvalidImage(
                 self._schema.field_of(longest),
-                core[longest],
-                f"the core fields take {used} bytes as headers; clients accept {self._core_bytes}",
+                sent[longest],
+                f"the core fields take {used} bytes as headers; "
+                f"clients accept {self._max_core_bytes}",
             )
-        fitting = core
         for header, value in headers.items():
-            if header in core:
+            if header in sent:
                 continue
-            size = wire.line_bytes(header, value)
-            if len(fitting) < self._headers and used + size <= self._bytes:
-                fitting[header] = value
+            size = wire.header_bytes({header: value})
+            if len(sent) < self._max_headers and used + size <= self._max_bytes:
+                sent[header] = value
                 used += size
-        return fitting, omitted + len(headers) - len(fitting)
+        return sent, omitted + len(headers) - len(sent)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from blinker import NamedSignal
-from flask import Response, current_app, request
+from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
 from .access import Identity
@@ -98,7 +98,7 @@ class Operation(ABC):
     def _signal(self, signal: NamedSignal, **data: Any) -> None:
         if signal.receivers:
             signal.send(
-                current_app._get_current_object(),  # type: ignore[attr-defined]
+                self._state.app,
                 identity=self._identity,
                 request_id=current_request_id(),
                 **data,

@@ -332,6 +332,4 @@ class ImageMetaSchema(HeaderSchema):
 
 
 # What every schema has, and what a subclass may set besides fields.
-_NO_CODE = {"Meta", "prefix", "__annotate_func__"} | (
-    vars(ImageMetaSchema).keys() - ImageMetaSchema._declared_fields.keys()
-)
+_NO_CODE = {"Meta", "prefix", "__annotate_func__"} | vars(ImageMetaSchema).keys()

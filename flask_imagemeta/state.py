@@ -72,7 +72,7 @@ class State:
     @property
     def has_search(self) -> bool:
         """Whether a search hook has been set."""
-        return "search" in {**self._in_code, **self.config.hooks}
+        return "search" in self._given
 
     @property
     def store(self) -> Any:
@@ -80,7 +80,7 @@ class State:
 
         If it is a function made with ``functools.wraps``, this is the store that it wraps.
         """
-        hook = (dict(self._in_code) | self.config.hooks).get("lookup")
+        hook = self._given.get("lookup")
         return None if hook is None else unwrap(hook)
 
     def as_seen_by(self, identity: Identity | None, **hooks: Any) -> State:
@@ -92,9 +92,13 @@ class State:
         other._settled = self.hooks._replace(identity=lambda: identity, **hooks)
         return other
 
+    @property
+    def _given(self) -> dict[str, Hook]:
+        """The hooks that were set so far; configuration wins over code."""
+        return {**self._in_code, **self.config.hooks}
+
     def _settle(self) -> Hooks:
-        found = dict(self._in_code) | self.config.hooks
-        ready: dict[str, Any] = {name: self._callable(hook) for name, hook in found.items()}
+        ready: dict[str, Any] = {name: self._callable(hook) for name, hook in self._given.items()}
         if "identity" in ready and not getattr(self.store, "has_owner", True):
             logger.warning(
                 "ImageMeta %r has an identity hook, but the model of its store has no field "

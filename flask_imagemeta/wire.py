@@ -192,9 +192,9 @@ def as_int(value: Any) -> int:
     return number
 
 
-def line_bytes(name: str, value: str) -> int:
-    """Return the bytes that a header takes on the wire: name, colon, space, value, CRLF."""
-    return len(name) + len(value) + 4
+def header_bytes(headers: Mapping[str, str]) -> int:
+    """Return the bytes that headers take on the wire, each with a colon, a space and CRLF."""
+    return sum(map(len, headers)) + sum(map(len, headers.values())) + 4 * len(headers)
 
 
 def as_pairs(headers: Any) -> Iterable[tuple[str, str | bytes]]:

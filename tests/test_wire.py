@@ -207,9 +207,9 @@ def test_no_whole_number(value: str) -> None:
     assert wire.whole_number(value) is None
 
 
-def test_line_bytes() -> None:
+def test_header_bytes() -> None:
     """A header takes its name, a colon, a space, its value and CRLF."""
-    assert wire.line_bytes("Name", "value") == len("Name: value\r\n")
+    assert wire.header_bytes({"Name": "value", "A": ""}) == len("Name: value\r\nA: \r\n")
 
 
 @pytest.mark.parametrize(

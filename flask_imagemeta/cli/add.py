@@ -92,9 +92,10 @@ def command(
     """
     if len(files) > 1 and (image_id is not None or image_name is not None):
         raise click.UsageError("--id and --image-name are for a single FILE.")
-    if image_id is not None and not Route(name).leads_to(image_id):
+    state = get_state(name)
+    if image_id is not None and not Route(state).leads_to(image_id):
         raise CommandError(f"No request can ask for an image with the id {short_repr(image_id)}.")
-    store = get_store(get_state(name), "added to", Writable, "add", "copies_of")
+    store = get_store(state, "added to", Writable, "add", "copies_of")
     found = [(path, _read(path)) for path in files]
     if not again:
         _refuse_copies(found, store)

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
-from uuid import uuid4
 
 from ..access import Identity, is_access_granted
 from ..exceptions import InvalidImage, short_repr
@@ -17,12 +16,12 @@ from ..show import ShowImage
 from ..signals import image_hidden, image_missing, image_shown, store_unavailable
 from ..state import State
 from ..wire import from_value
-from .head import Route, get_app
+from .head import Route
+from .losses import STRANGER
 
 Answers = dict[str, dict[str, str]]
 
 _SIGNALS = (image_shown, image_hidden, image_missing, store_unavailable)
-_STRANGER = Identity(project_id=uuid4().hex)  # a project without members
 
 
 def choose_callers(image: Any) -> dict[str, Identity]:
@@ -30,7 +29,7 @@ def choose_callers(image: Any) -> dict[str, Identity]:
 
     A field that cannot be read adds no caller; the answers show that it cannot be read.
     """
-    callers = {"an admin": Identity(roles=["admin"]), "a stranger": _STRANGER}
+    callers = {"an admin": Identity(roles=["admin"]), "a stranger": STRANGER}
     owner = _read(image, "owner")
     if owner is not None:
         callers["the owner"] = Identity(project_id=str(owner))
@@ -88,7 +87,7 @@ class Answering:
     def __init__(self, state: State) -> None:
         self._state = state
         # An answer depends on the caller and the image alone, so any request will do.
-        self._environ = Route(state.name).make_environ("-")
+        self._environ = Route(state).make_environ("-")
 
     def find(self, image: Any, callers: dict[str, Identity]) -> Answers:
         """Return the status and the headers that each caller gets for an image, or for None.
@@ -97,7 +96,7 @@ class Answering:
         """
         image_id = str(read_field(image, "id")) if image is not None else ""
         found = {}
-        with get_app().request_context(dict(self._environ)):
+        with self._state.app.request_context(dict(self._environ)):
             for caller, identity in callers.items():
                 seen = self._state.as_seen_by(
                     identity,

@@ -34,7 +34,7 @@ def command(name: str, is_json: bool) -> None:
     """
     state = get_state(name)
     store = get_store(state, "checked", Walkable, "walk")
-    leads_to = Route(name).leads_to
+    leads_to = Route(state).leads_to
     checked = 0
     found: Counter[str] = Counter()
     with command_errors(), progress(store, "Checking") as images:

@@ -118,7 +118,12 @@ def command_errors() -> Iterator[None]:
     """Turn a store's errors into a CommandError: it cannot answer, or refuses an image."""
     try:
         yield
-    except SQLAlchemyError as error:
-        raise CommandError(f"The database says: {printable(words_of(error))}") from error
-    except ImageMetaError as error:
-        raise CommandError(f"{type(error).__name__}: {printable(str(error))}") from error
+    except (SQLAlchemyError, ImageMetaError) as error:
+        raise CommandError(reason_of(error)) from error
+
+
+def reason_of(error: Exception) -> str:
+    """Return in one line what an error says."""
+    if isinstance(error, SQLAlchemyError):
+        return f"The database says: {printable(words_of(error))}"
+    return f"{type(error).__name__}: {printable(str(error))}"

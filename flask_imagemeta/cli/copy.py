@@ -32,6 +32,7 @@ from .common import (
     name_option,
     progress,
     read_id,
+    reason_of,
     report_losses,
 )
 from .head import Route
@@ -101,10 +102,8 @@ def _reason(error: Exception) -> str:
     """Return in one line why images cannot be copied."""
     if isinstance(error, CommandError):
         return error.message
-    if isinstance(error, SQLAlchemyError):
-        return f"The database says: {printable(words_of(error))}"
-    reason = f"{type(error).__name__}: {printable(str(error))}"
-    if isinstance(error, (ImageMetaError, OSError)):
+    reason = reason_of(error)
+    if isinstance(error, (SQLAlchemyError, ImageMetaError, OSError)):
         return reason
     place = extract_tb(error.__traceback__)[-1]  # it may be a fault of the application's code
     return f"{reason} (in {place.name}, {place.filename}:{place.lineno})"
@@ -149,9 +148,9 @@ class _Copying:
         self._state = state
         self._origin = origin
         self._target = state.store
-        self._leads_to = Route(state.name).leads_to
+        self._leads_to = Route(state).leads_to
         self._answers = Answering(state)
-        self._options = {"dry_run": True} if dry_run else {}
+        self._dry_run = dry_run
         self._verify = verify and not dry_run
         self._is_json = is_json
         self._counts: Counter[str] = Counter()
@@ -168,13 +167,13 @@ class _Copying:
         """
         counts = self._counts
         copied = counts["copied"]
-        verb = "can be copied" if self._options else "copied"
+        verb = "can be copied" if self._dry_run else "copied"
         text = f"{copied:,} image{'' if copied == 1 else 's'} {verb}, {counts['refused']:,} refused"
         if self._verify:
             text += f", {counts['different']:,} different, {counts['changed']:,} changed meanwhile"
         if is_over:
             return text
-        can_continue = copied and not self._options
+        can_continue = copied and not self._dry_run
         return f"{text}{'; run the command again to continue' if can_continue else ''}."
 
     def run(self, walk: Iterable[Any]) -> None:
@@ -209,7 +208,7 @@ class _Copying:
         They are one transaction. If the store refuses one of them, each is written separately.
         """
         try:
-            self._target.put(images, **self._options)
+            self._target.put(images, dry_run=self._dry_run)
         except (ValueError, OverflowError) as error:
             if len(images) > 1:
                 return [kept for image in images for kept in self._put([image])]

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from flask import Flask, Request, current_app
+from flask import Request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BuildError, MapAdapter
 from werkzeug.test import EnvironBuilder
 
 from ..exceptions import short_repr
 from ..image import can_be_asked_for
+from ..state import State
 from .output import CommandError
 
 
@@ -22,15 +23,15 @@ class Route:
     They go to ``SERVER_NAME``, or else to the first of ``TRUSTED_HOSTS``, with
     ``PREFERRED_URL_SCHEME``.
 
-    :param name: The name of the ImageMeta object.
+    :param state: The state of the ImageMeta object.
     """
 
-    def __init__(self, name: str) -> None:
-        self._app = get_app()
+    def __init__(self, state: State) -> None:
+        self._app = state.app
         config = self._app.config
         host = config["SERVER_NAME"] or (config.get("TRUSTED_HOSTS") or ["localhost"])[0]
         self._root = config["APPLICATION_ROOT"].rstrip("/")
-        self._endpoint = f"{name}.show_image"
+        self._endpoint = f"{state.name}.show_image"
         self._builder = self._app.url_map.bind(
             host.lstrip("."), script_name=self._root, url_scheme=config["PREFERRED_URL_SCHEME"]
         )
@@ -84,9 +85,3 @@ class Route:
             return urlsplit(self._builder.build(self._endpoint, wanted, force_external=True))
         except BuildError as error:
             raise CommandError(f"The host of this route is not known: {error}") from error
-
-
-def get_app() -> Flask:
-    """Return the current application itself, not the proxy for it."""
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    return app

@@ -14,8 +14,8 @@ from ..image import read_field
 from ..limits import Limits
 from ..schema import HeaderSchema
 
-# A caller for whom every field counts that decides access: a member of no image's project.
-_STRANGER = Identity(uuid4().hex)
+# A caller for whom every field counts that decides access: of a project that has no image.
+STRANGER = Identity(uuid4().hex)
 
 
 class Loss(NamedTuple):
@@ -57,21 +57,16 @@ def find_losses(
         image_id = str(read_field(image, "id"))
         if not leads_to(image_id):
             return [unreachable(image_id)]
-        may_see(image, _STRANGER)
-        may_be_listed(image, _STRANGER)
+        may_see(image, STRANGER)
+        may_be_listed(image, STRANGER)
         headers, lines = schema.to_headers(image), schema.lines(image)
         if is_deleted(image):
             lines = (line for line in lines if line.property is None)
-            headers = {k: v for k, v in headers.items() if not _is_property(k, schema)}
+            headers = {k: v for k, v in headers.items() if schema.property_of(k) is None}
         sent, _ = limits.fit(headers)
         return list(_compare(lines, sent, schema.property_prefix))
     except InvalidImage as error:
         return [refusal(error)]
-
-
-def _is_property(header: str, schema: HeaderSchema) -> bool:
-    prefix = schema.property_prefix
-    return bool(prefix) and header.startswith(prefix)
 
 
 def _compare(lines: Iterable[Line], sent: Mapping[str, str], prefix: str) -> Iterator[Loss]:

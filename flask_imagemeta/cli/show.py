@@ -21,7 +21,7 @@ from ..request_id import logger
 from ..signals import image_hidden, image_missing
 from ..state import State
 from .common import get_state, name_option
-from .head import Route, get_app
+from .head import Route
 from .output import as_json, remark, say
 
 
@@ -54,10 +54,10 @@ def command(image_id: str, name: str, caller: str | None, token: str | None, is_
     Exit status: 0 for a 200 of ImageMeta, 1 for any other answer, 2 when there is none.
     """
     state = get_state(name)
-    environ = Route(name).make_environ(image_id, {"X-Auth-Token": token} if token else {})
-    with _called_by(state, caller), _observed(name, image_id) as ours:
+    environ = Route(state).make_environ(image_id, {"X-Auth-Token": token} if token else {})
+    with _called_by(state, caller), _observed(state, image_id) as ours:
         # Middleware may want a token and refuse; this is about the answer of ImageMeta.
-        response = Response.from_app(partial(Flask.wsgi_app, get_app()), environ)
+        response = Response.from_app(partial(Flask.wsgi_app, state.app), environ)
     is_shown = (ours.status, response.status_code) == (200, 200)
     reason = None if is_shown else _explain(response, environ["wsgi.url_scheme"], ours)
     headers = {
@@ -80,7 +80,7 @@ def command(image_id: str, name: str, caller: str | None, token: str | None, is_
 @contextmanager
 def _called_by(state: State, caller: str | None) -> Iterator[None]:
     """Answer every request as this caller's; with None, as its own caller's."""
-    states: dict[str, State] = get_app().extensions["imagemeta"]
+    states: dict[str, State] = state.app.extensions["imagemeta"]
     if caller is not None:
         is_admin = caller == "admin"
         identity = Identity(roles=["admin"]) if is_admin else Identity(project_id=caller)
@@ -129,9 +129,9 @@ class _Ours(logging.Handler):
 
 
 @contextmanager
-def _observed(name: str, image_id: str) -> Iterator[_Ours]:
+def _observed(state: State, image_id: str) -> Iterator[_Ours]:
     ours = _Ours(image_id)
-    views, endpoint = get_app().view_functions, f"{name}.show_image"
+    views, endpoint = state.app.view_functions, f"{state.name}.show_image"
     view = views[endpoint]
     log = logger.logger
     level, propagate = log.level, log.propagate

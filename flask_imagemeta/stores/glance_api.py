@@ -19,7 +19,7 @@ from werkzeug import Response as WerkzeugResponse
 from werkzeug.exceptions import Forbidden, Unauthorized
 
 from ..exceptions import StoreUnavailable, short_repr
-from ..image import ImageRecord
+from ..image import ImageRecord, can_be_asked_for
 from ..query import Query
 from ..request_id import REQUEST_ID, current_request_id, logger
 from .engine import PerProcess
@@ -121,8 +121,7 @@ class GlanceAPI:
 
     def __call__(self, image_id: str) -> ImageRecord | None:
         """Return the image with exactly this id, or None."""
-        # A path segment cannot be one of these, and servers decode %2F before they route.
-        if image_id in ("", ".", "..") or "/" in image_id:
+        if not can_be_asked_for(image_id):  # servers decode %2F before they route
             return None
         url = self._images + quote(image_id, safe="")
         found = self._get(url, _as_image)

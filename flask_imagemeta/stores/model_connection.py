@@ -42,9 +42,7 @@ class ModelConnection:
 
     def session(self) -> Session:
         """Return the session that the application reads and writes with."""
-        found = self._find_session()
-        session: Session = found() if isinstance(found, scoped_session) else found
-        return session
+        return _as_session(self._find_session())
 
     def _find_session(self) -> Session | scoped_session[Session]:
         return self._session() if self._session else _host_sessions()
@@ -94,7 +92,7 @@ class ModelConnection:
         If that one is bound to a connection, as in tests that undo everything, so is this one.
         """
         found = self._find_session()
-        session = found() if isinstance(found, scoped_session) else found
+        session = _as_session(found)
         options: dict[str, Any] = {
             "bind": session.get_bind(mapper=self._model),
             "join_transaction_mode": session.join_transaction_mode,
@@ -116,6 +114,10 @@ class ModelConnection:
                 "connection that tests put in an engine's place, leave engine= out."
             )
         return engine
+
+
+def _as_session(found: Session | scoped_session[Session]) -> Session:
+    return found() if isinstance(found, scoped_session) else found
 
 
 @contextmanager
