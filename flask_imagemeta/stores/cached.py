@@ -52,7 +52,8 @@ class Cached:
 
     If several requests need an image that is not cached, one in each process asks the store; with
     a region that has a ``distributed_lock``, one in all processes. The others wait for it, at most
-    5 seconds. A cache that fails is logged, and not used for a second.
+    5 seconds. A failure of the cache is logged; after a failed
+    read, the cache is not used for a second.
 
     All other methods of the store, such as ``walk``, ``search`` and ``add``, are available here.
 
@@ -130,12 +131,8 @@ class Cached:
         key = self._key(image_id)
         with self._lock:
             self._flights.pop(key, None)  # it may have read the image before the change
-        try:
+        with _logged(f"image {short_repr(image_id)}: not removed from the cache"):
             self._region.delete(key)
-        except Exception as error:
-            logger.warning(
-                "image %s: not removed from the cache: %s", short_repr(image_id), short_repr(error)
-            )
 
     def _forgetting(self, write: Callable[..., list[str]]) -> Callable[..., list[str]]:
         @wraps(write)
@@ -209,10 +206,8 @@ class Cached:
         is_kept = found.image is not None or self._miss_expiration > 0
         if not is_kept or time.monotonic() < self._rest_until:
             return
-        try:
+        with _logged("the cache failed, so an image is not kept"):
             self._region.set(key, data)
-        except Exception as error:
-            logger.warning("the cache failed, so an image is not kept: %s", short_repr(error))
 
     # One lookup for all
 
