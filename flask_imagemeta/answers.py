@@ -20,6 +20,8 @@ Headers = dict[str, str]
 
 CONTENT_TYPE = "text/html; charset=utf-8"  # glanceclient parses what claims to be JSON
 
+# What an empty answer to HEAD does not take from a hook's answer with a body.
+_OF_BODY = {"content-type", "content-length", "content-encoding", "content-range"}
 _CONTENT = {"Content-Type": CONTENT_TYPE, "Content-Length": "0"}
 
 # What a 200 has besides metadata and the caching headers, each at its greatest length.
@@ -108,11 +110,11 @@ def make_answer(
 def make_answer_of_hook(caching: Caching, response: WerkzeugResponse) -> Response:
     """Return the answer for a response that a hook raised, such as ``abort(401)``.
 
-    It keeps its headers and, except in answer to HEAD, its body.
+    It keeps its headers and, except in answer to HEAD, its body with the headers that describe it.
     """
     headers, body = list(response.headers), b""
     if request.method == "HEAD":
-        headers = [pair for pair in headers if not pair[0].lower().startswith("content-")]
+        headers = [pair for pair in headers if pair[0].lower() not in _OF_BODY]
     else:
         response.direct_passthrough = False  # of send_file
         body = response.get_data()

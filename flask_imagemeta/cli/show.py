@@ -12,12 +12,15 @@ import click
 from click.exceptions import Exit
 from flask import Flask
 from flask.cli import with_appcontext
+from marshmallow import ValidationError
+from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response
 
 from .. import wire
 from ..access import Identity
 from ..exceptions import printable, short_repr
 from ..request_id import logger
+from ..schema import HeaderSchema
 from ..signals import image_hidden, image_missing
 from ..state import State
 from .common import get_state, name_option
@@ -65,7 +68,7 @@ def command(image_id: str, name: str, caller: str | None, token: str | None, is_
         for header in dict.fromkeys(response.headers.keys())
     }
     if is_json:
-        image = dict(state.schema.load(dict(response.headers))) if is_shown else None
+        image = _load(state.schema, response.headers) if is_shown else None
         answer = {"status": response.status_code, "reason": reason}
         say(as_json(answer | {"headers": headers, "image": image}))
     else:
@@ -75,6 +78,15 @@ def command(image_id: str, name: str, caller: str | None, token: str | None, is_
     if not is_shown:
         remark(f"A client would get {response.status_code}: {reason}.")
         raise Exit(1)
+
+
+def _load(schema: HeaderSchema, headers: Headers) -> dict[str, Any]:
+    """Return the values in headers, without those that the schema sends but does not accept."""
+    try:
+        return dict(schema.load(dict(headers)))
+    except ValidationError as error:
+        valid: Any = error.valid_data
+        return dict(valid)
 
 
 @contextmanager
