@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,12 @@ from typing import Any
 
 from flask import Flask
 from werkzeug.serving import make_server
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 class LocalServer(ThreadingHTTPServer):

@@ -39,6 +39,19 @@ def refuse(environ: Any, start_response: Any) -> list[bytes]:
     return []
 
 
+class Walked:
+    """A store that can be walked and finds none of its images."""
+
+    def __init__(self, *images: Any) -> None:
+        self.images = images
+
+    def __call__(self, image_id: str) -> None:
+        return None
+
+    def walk(self) -> Iterator[Any]:
+        yield from self.images
+
+
 class Interrupted:
     """A store whose user presses Ctrl-C while it is walked."""
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from flask_imagemeta import ImageMeta
 
-from .apps import Image, db
+from .apps import Image, Walked, db
 
 
 def test_nothing_to_report(run, put):
@@ -62,16 +62,8 @@ def test_json(run, put):
 
 def test_a_hosts_own_store():
     """A custom lookup can be checked when it has walk()."""
-
-    class Store:
-        def __call__(self, image_id):
-            return None
-
-        def walk(self):
-            yield {"id": "a", "name": "x "}
-
     app = Flask(__name__)
-    ImageMeta(app, lookup=Store())
+    ImageMeta(app, lookup=Walked({"id": "a", "name": "x "}))
     result = app.test_cli_runner().invoke(args=["imagemeta", "check"])
     assert (result.exit_code, result.stdout.split(": ")[:3]) == (1, ["a", "altered", "name"])
 

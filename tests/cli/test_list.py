@@ -15,7 +15,7 @@ from flask_imagemeta import ImageMeta, ImageMetaSchema, StoreUnavailable
 from flask_imagemeta.cli.output import as_json
 from flask_imagemeta.exceptions import InvalidImage
 
-from .apps import db
+from .apps import Walked, db
 
 
 def test_table(run, put):
@@ -154,16 +154,8 @@ def test_bad_parameters(run, parameter, reason):
 
 def test_parameters_for_other_lookups(command_app):
     """A store without a search is walked, and a lookup with a search hook is searched."""
-
-    class Store:
-        def __call__(self, image_id):
-            return None
-
-        def walk(self):
-            return IMAGES
-
     app = Flask(__name__)
-    ImageMeta(app, lookup=Store(), show_property=lambda name, identity: False)
+    ImageMeta(app, lookup=Walked(*IMAGES), show_property=lambda name, identity: False)
     app.config["HOOK_URL_PREFIX"] = "/hook"
     ImageMeta(app, name="hook", lookup=lambda image_id: None, search=lambda query: IMAGES)
     for name in ("imagemeta", "hook"):
@@ -183,17 +175,8 @@ class Unreadable:
 @pytest.fixture
 def run_on_odd_store():
     """Run a command on a store with an image that cannot be read, and one that can."""
-
-    class Store:
-        def __call__(self, image_id):
-            return None
-
-        def walk(self):
-            yield Unreadable()
-            yield {"id": "b", "status": "active"}
-
     app = Flask(__name__)
-    ImageMeta(app, lookup=Store())
+    ImageMeta(app, lookup=Walked(Unreadable(), {"id": "b", "status": "active"}))
     return lambda *arguments: app.test_cli_runner().invoke(args=["imagemeta", *arguments])
 
 
@@ -246,15 +229,8 @@ def test_json_has_the_values_of_a_load():
         "serial": "s",
     }
 
-    class Store:
-        def __call__(self, image_id):
-            return None
-
-        def walk(self):
-            return [image]
-
     app = Flask(__name__)
-    ImageMeta(app, schema=Schema, lookup=Store())
+    ImageMeta(app, schema=Schema, lookup=Walked(image))
     listed = app.test_cli_runner().invoke(args=["imagemeta", "list", "--json"])
     schema = Schema(exclude=["serial"])
     loaded = schema.load(schema.to_headers(image)) | {"serial": "s"}
@@ -291,18 +267,10 @@ ODD_TEXTS = ["", " é ", "a\tb ", "a\x00b\n", "\ud800", "\u3000x", "\x85", "x" *
 )
 def test_json_is_the_same_by_fields_and_by_headers(image):
     """The values are those of the headers, also where the headers themselves are not made."""
-
-    class Store:
-        def __call__(self, image_id):
-            return None
-
-        def walk(self):
-            return [image]
-
     listed = []
     for schema in (ImageMetaSchema, SameSchema):
         app = Flask(__name__)
-        ImageMeta(app, schema=schema, lookup=Store())
+        ImageMeta(app, schema=schema, lookup=Walked(image))
         result = app.test_cli_runner().invoke(args=["imagemeta", "list", "--json"])
         listed.append(json.loads(result.stdout))
     assert listed[0] == listed[1]
@@ -329,15 +297,8 @@ class Lazy:
 
 
 def run_on(image, *arguments):
-    class Store:
-        def __call__(self, image_id):
-            return None
-
-        def walk(self):
-            return [image]
-
     app = Flask(__name__)
-    ImageMeta(app, lookup=Store())
+    ImageMeta(app, lookup=Walked(image))
     return app.test_cli_runner().invoke(args=["imagemeta", *arguments])
 
 

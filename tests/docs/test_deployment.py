@@ -23,9 +23,9 @@ from gunicorn.config import Config
 from example_app import create_app
 from flask_imagemeta import ImageMeta
 
-from ..local_server import serve
+from ..local_server import free_port, serve
 from ..needs import needs
-from ..proxies.programs import blocks, free_port, head, nginx_server, running, wait_for
+from ..proxies.programs import blocks, head, nginx_server, running, wait_for
 from .test_examples import ROOT
 
 EXAMPLE = "/v1/images/03bc0a8b-659c-4de9-b6bd-13c6e86e6455"

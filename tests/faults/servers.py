@@ -6,7 +6,6 @@ import itertools
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,15 +18,10 @@ import redis
 import sqlalchemy as sa
 from pymemcache import Client, MemcacheError, MemcacheServerError
 
+from ..local_server import free_port
 from ..needs import needs
 
 START_TIMEOUT = 60  # seconds
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def find_program(name: str) -> str:

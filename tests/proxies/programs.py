@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
+from ..local_server import free_port
 from ..needs import needs
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -33,12 +34,6 @@ def head(port: int, path: str, headers: dict[str, str] | None = None) -> HTTPRes
         return connection.getresponse()
     finally:
         connection.close()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def find_program(name: str) -> str:

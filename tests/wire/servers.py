@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from tests.local_server import free_port
 from tests.needs import needs
 from tests.registry import make_folder
 
@@ -135,9 +136,7 @@ def running(name: str, folder: Path) -> Iterator[Server]:
         path.append(str(make_folder(*INSTALLED[name])))
     elif find_spec(module) is None:
         needs(f"{module}, to serve with {name}")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environ = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(path),
