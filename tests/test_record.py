@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from flask_imagemeta import Identity, ImageMeta, ImageRecord
-from flask_imagemeta.stores.parts import LazyMembers
+from flask_imagemeta.stores.members import LazyMembers
 
 from .apps import make_app
 

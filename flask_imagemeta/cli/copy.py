@@ -23,7 +23,7 @@ from ..image import ImageRecord, read_field
 from ..state import State
 from ..stores import GlanceDatabase, Walkable, Writable
 from ..stores.errors import words_of
-from ..stores.parts import LazyMembers
+from ..stores.members import LazyMembers
 from .answers import Answering, choose_callers, compare, is_same_image, unnoticed
 from .common import (
     check_store,

@@ -17,10 +17,9 @@ well as for a lost connection. Classes count only if an error has no code.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Result, ScalarResult
 from sqlalchemy.exc import (
@@ -36,9 +35,6 @@ from sqlalchemy.exc import (
 
 from ..exceptions import InvalidImage, StoreUnavailable
 from ..image import PASS_THROUGH_ERRORS
-
-S = TypeVar("S")
-T = TypeVar("T")
 
 # PostgreSQL's SQLSTATEs, or their first characters: connections, resources, shutdowns, timeouts,
 # serialization failures, deadlocks, locks that are not available.
@@ -109,7 +105,7 @@ def store_errors() -> Iterator[None]:
         if _is_impossible(error):
             raise ImpossibleValue from error
         if _is_unreadable(error):
-            raise _unreadable(error.orig) from error
+            raise unreadable(error.orig) from error
         if _is_unavailable(error):
             raise StoreUnavailable(str(error.orig)) from error
         raise
@@ -133,7 +129,7 @@ def row_errors() -> Iterator[None]:
     except InvalidImage:
         raise
     except (ValueError, TypeError, OverflowError) as error:
-        raise _unreadable(error) from error
+        raise unreadable(error) from error
 
 
 @contextmanager
@@ -169,26 +165,7 @@ def all_rows(result: Result[Any] | ScalarResult[Any]) -> Sequence[Any]:
     except (SQLAlchemyError, OSError, InvalidImage, *PASS_THROUGH_ERRORS):
         raise
     except Exception as error:
-        raise _unreadable(error) from error
-
-
-def of_possible_projects(
-    fetch: Callable[[str | None], Sequence[T]],
-) -> Callable[[str | None], Sequence[T]]:
-    """Return a function like fetch that finds no members for a project the database cannot store.
-
-    :param fetch: Returns the members that may equal the given project id, or all for None.
-    """
-
-    def find(project_id: str | None) -> Sequence[T]:
-        if project_id is not None and "\0" in project_id:  # which PostgreSQL's text cannot hold
-            return ()
-        try:
-            return fetch(project_id)
-        except ImpossibleValue:
-            return ()
-
-    return find
+        raise unreadable(error) from error
 
 
 def words_of(error: BaseException | None) -> str:
@@ -199,25 +176,7 @@ def words_of(error: BaseException | None) -> str:
     return str(said).strip() or repr(said)
 
 
-def unreadable_fields(statements: Mapping[str, S], fetch: Callable[[S], object]) -> dict[str, Any]:
-    """Return the error of each field that cannot be read.
-
-    :param statements: The statements that each read one field.
-    :param fetch: Sends one of them.
-    """
-    found = {name: _field_error(name, partial(fetch, one)) for name, one in statements.items()}
-    return {name: error for name, error in found.items() if error is not None}
-
-
-def _field_error(name: str, fetch: Callable[[], object]) -> InvalidImage | None:
-    try:
-        fetch()
-    except InvalidImage as error:
-        return _unreadable(error.__cause__, name)
-    return None
-
-
-def _unreadable(error: BaseException | None, field: str = "image") -> InvalidImage:
+def unreadable(error: BaseException | None, field: str = "image") -> InvalidImage:
     """Return the error of a row, or of one field of it, that cannot be read."""
     return InvalidImage(field, None, f"its row cannot be read: {words_of(error)}")
 

@@ -24,7 +24,7 @@ from ..query import Query
 from ..request_id import REQUEST_ID, current_request_id, logger
 from .engine import PerProcess
 from .glance_query import ByTime, as_parameters, can_match
-from .parts import LazyMembers
+from .members import LazyMembers
 from .protocols import Unsupported
 
 if TYPE_CHECKING:

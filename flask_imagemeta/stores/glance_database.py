@@ -38,10 +38,11 @@ from ..exceptions import InvalidImage
 from ..image import ImageRecord
 from ..query import Query
 from .engine import PerProcess, Timeouts, begin_read_only, fetch_all, host_sqlalchemy, make_engine
-from .errors import ImpossibleValue, of_possible_projects, row_errors, unreadable_fields
+from .errors import ImpossibleValue, row_errors
+from .members import LazyMembers, MembersOfSeveral, of_possible_projects
 from .pages import Pages
-from .parts import ImageParts, LazyMembers, MembersOfSeveral
 from .searching import Searching
+from .unreadable import ImageParts, unreadable_fields
 
 # Not properties: what a join without properties returns, and what Glance uses internally.
 _NO_PROPERTY = {None, "os_glance_stage_host", "os_glance_hash_op_host"}

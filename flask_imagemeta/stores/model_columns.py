@@ -12,11 +12,11 @@ from sqlalchemy.orm import Mapper
 
 from ..exceptions import InvalidImage
 from ..image import FIELDS
-from .errors import of_possible_projects, unreadable_fields
+from .members import LazyMembers, MembersOfSeveral, of_possible_projects
 from .model_connection import ModelConnection
 from .model_fields import ModelFields, is_text
 from .model_reader import ModelReader
-from .parts import ImageParts, LazyMembers, MembersOfSeveral
+from .unreadable import ImageParts, unreadable_fields
 
 
 class ColumnReader(ModelReader):

@@ -23,11 +23,11 @@ from sqlalchemy.orm import Mapper, defer, lazyload, object_session, undefer
 
 from ..exceptions import InvalidImage
 from ..image import FIELDS, PASS_THROUGH_ERRORS, get_field
-from .errors import all_rows, row_errors, store_errors, unreadable_fields
+from .errors import all_rows, row_errors, store_errors
 from .model_connection import ModelConnection, reading
 from .model_fields import ModelFields, RelatedRows
 from .model_reader import ModelReader
-from .parts import ImageParts
+from .unreadable import ImageParts, unreadable_fields
 
 _RELATED = ("name", "value", "member")  # the columns of related rows
 

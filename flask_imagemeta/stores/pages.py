@@ -13,8 +13,8 @@ from ..exceptions import InvalidImage
 from ..image import FIELDS, read_field
 from ..query import Query
 from .errors import ImpossibleValue, words_of
-from .parts import ImageParts
 from .searching import Condition, Searching
+from .unreadable import ImageParts
 
 PAGE = 500  # images read at once: SQLite takes 999 variables in a statement
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from ..exceptions import StoreUnavailable, one_line, short_repr
 from ..image import ImageRecord, ReadOnlyProperties
-from .parts import ImageParts
+from .unreadable import ImageParts
 
 # Part of every key in a cache. Increase it whenever the format changes, so that two versions of
 # this package that share a cache never read each other's data.

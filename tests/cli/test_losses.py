@@ -11,7 +11,7 @@ from marshmallow import fields
 from flask_imagemeta import ImageMeta, ImageMetaSchema, InvalidImage
 from flask_imagemeta.cli.losses import find_losses
 from flask_imagemeta.image import can_be_asked_for
-from flask_imagemeta.stores.parts import ImageParts
+from flask_imagemeta.stores.unreadable import ImageParts
 
 BROKEN = object()  # a value that cannot be read
 

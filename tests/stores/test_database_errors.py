@@ -17,8 +17,8 @@ from flask_imagemeta import Identity, ImageMeta, InvalidImage, StoreUnavailable
 from flask_imagemeta.image import read_field
 from flask_imagemeta.stores import GlanceDatabase, ModelStore
 from flask_imagemeta.stores.errors import ImpossibleValue, store_errors
-from flask_imagemeta.stores.parts import ImageParts
 from flask_imagemeta.stores.plain_data import NotPlain, to_plain_data
+from flask_imagemeta.stores.unreadable import ImageParts
 
 from ..needs import needs
 from .databases import EMOJI, GLANCE, KINDS, NARROW, load_glance, new_database, plain_engine, run

@@ -1,11 +1,13 @@
-"""Parts of an image that are not there: members still to be fetched, and unreadable fields."""
+"""The projects that an image is shared with, fetched only when an answer depends on them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
-from ..exceptions import InvalidImage
+from .errors import ImpossibleValue
+
+T = TypeVar("T")
 
 
 class LazyMembers(Iterable[str]):
@@ -52,23 +54,20 @@ class MembersOfSeveral:
         return LazyMembers(fetch)
 
 
-class ImageParts(Mapping[str, Any]):
-    """An image with fields that may be unreadable; reading such a field raises its error.
+def of_possible_projects(
+    fetch: Callable[[str | None], Sequence[T]],
+) -> Callable[[str | None], Sequence[T]]:
+    """Return a function like fetch that finds no members for a project the database cannot store.
 
-    :param values: The values by field; for an unreadable field, its InvalidImage.
+    :param fetch: Returns the members that may equal the given project id, or all for None.
     """
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = values
+    def find(project_id: str | None) -> Sequence[T]:
+        if project_id is not None and "\0" in project_id:  # which PostgreSQL's text cannot hold
+            return ()
+        try:
+            return fetch(project_id)
+        except ImpossibleValue:
+            return ()
 
-    def __getitem__(self, name: str) -> Any:
-        value = self._values[name]
-        if isinstance(value, InvalidImage):
-            raise value
-        return value
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
+    return find
