@@ -172,10 +172,10 @@ def _has_member(image: Any, project_id: str) -> bool:
         raise InvalidImage("members", members, f"cannot be read: {error!r}") from error
 
 
-def _as_text(owner: Any) -> str | None:
-    """Return an owner as its header shows it, such as a UUID's text; None if it has no text."""
+def _as_text(value: Any) -> str | None:
+    """Return an owner or a member as text, as a header would have it; None if it has no text."""
     try:
-        return as_text(owner)
+        return as_text(value)
     except Exception:
         return None
 

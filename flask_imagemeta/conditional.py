@@ -29,7 +29,7 @@ def evaluate(request: Request, etag: str, last_modified: datetime | None) -> int
         if not _can_be_parsed(environ["HTTP_IF_MATCH"]) or not request.if_match.contains(etag):
             return 412
     elif last_modified is not None:
-        unmodified_since = as_date(environ.get("HTTP_IF_UNMODIFIED_SINCE"))
+        unmodified_since = _as_date(environ.get("HTTP_IF_UNMODIFIED_SINCE"))
         if unmodified_since is not None and last_modified > unmodified_since:
             return 412
     if "HTTP_IF_NONE_MATCH" in environ:
@@ -37,7 +37,7 @@ def evaluate(request: Request, etag: str, last_modified: datetime | None) -> int
         is_same = _can_be_parsed(tags) and request.if_none_match.contains_weak(etag)
         return 304 if is_same else 200
     if last_modified is not None:
-        modified_since = as_date(environ.get("HTTP_IF_MODIFIED_SINCE"))
+        modified_since = _as_date(environ.get("HTTP_IF_MODIFIED_SINCE"))
         if modified_since is not None and last_modified <= modified_since:
             return 304
     return 200
@@ -53,7 +53,7 @@ def _can_be_parsed(tags: str) -> bool:
     return len(tags) <= MAX_TAGS_LENGTH
 
 
-def as_date(value: str | None) -> datetime | None:
+def _as_date(value: str | None) -> datetime | None:
     """Return the date of a condition, or None for anything else: such a condition is ignored."""
     try:
         return parse_date(value)

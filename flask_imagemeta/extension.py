@@ -17,12 +17,12 @@ from .query import Query
 from .schema import HeaderSchema, ImageMetaSchema
 from .state import State
 
-AnyHook = TypeVar("AnyHook", bound=Hook)
-LookupHook = TypeVar("LookupHook", bound=Callable[[str], Any])
-IdentityHook = TypeVar("IdentityHook", bound=Callable[[], Any])
-StoredSizeHook = TypeVar("StoredSizeHook", bound=Callable[[Any], Any])
-ShowPropertyHook = TypeVar("ShowPropertyHook", bound=Callable[[str, "Identity | None"], Any])
-SearchHook = TypeVar("SearchHook", bound=Callable[[Query], Any])
+_AnyHook = TypeVar("_AnyHook", bound=Hook)
+_LookupHook = TypeVar("_LookupHook", bound=Callable[[str], Any])
+_IdentityHook = TypeVar("_IdentityHook", bound=Callable[[], Any])
+_StoredSizeHook = TypeVar("_StoredSizeHook", bound=Callable[[Any], Any])
+_ShowPropertyHook = TypeVar("_ShowPropertyHook", bound=Callable[[str, "Identity | None"], Any])
+_SearchHook = TypeVar("_SearchHook", bound=Callable[[Query], Any])
 
 
 class ImageMeta:
@@ -101,7 +101,7 @@ class ImageMeta:
         states[self.name] = state
         self._states.add(state)
 
-    def lookup(self, hook: LookupHook) -> LookupHook:
+    def lookup(self, hook: _LookupHook) -> _LookupHook:
         """Set the lookup hook: (image_id) -> image, or None if there is none.
 
         The image is a mapping or any object with the fields' names; a field that is absent
@@ -111,7 +111,7 @@ class ImageMeta:
         """
         return self._set("lookup", hook)
 
-    def identity(self, hook: IdentityHook) -> IdentityHook:
+    def identity(self, hook: _IdentityHook) -> _IdentityHook:
         """Set the identity hook: () -> Identity, or None for anonymous, from the current request.
 
         It may refuse a request with ``flask.abort(401)``.
@@ -120,14 +120,14 @@ class ImageMeta:
         """
         return self._set("identity", hook)
 
-    def stored_size(self, hook: StoredSizeHook) -> StoredSizeHook:
+    def stored_size(self, hook: _StoredSizeHook) -> _StoredSizeHook:
         """Set the stored_size hook: (image) -> bytes really held by the store, or None if unknown.
 
         :raises RuntimeError: when the hook is set already, or a request was already served.
         """
         return self._set("stored_size", hook)
 
-    def show_property(self, hook: ShowPropertyHook) -> ShowPropertyHook:
+    def show_property(self, hook: _ShowPropertyHook) -> _ShowPropertyHook:
         """Set the show_property hook: (name, identity) -> whether the property is shown.
 
         The name is in lower case.
@@ -136,7 +136,7 @@ class ImageMeta:
         """
         return self._set("show_property", hook)
 
-    def search(self, hook: SearchHook) -> SearchHook:
+    def search(self, hook: _SearchHook) -> _SearchHook:
         """Set the search hook: (query) -> any iterable of candidates, images that may match.
 
         With it, ``GET {prefix}/images`` and ``GET {prefix}/images/detail`` serve the lists of the
@@ -153,7 +153,7 @@ class ImageMeta:
                     add_list_routes(state)
         return self._set("search", hook)
 
-    def _set(self, name: str, hook: AnyHook) -> AnyHook:
+    def _set(self, name: str, hook: _AnyHook) -> _AnyHook:
         check_hook(name, hook)
         is_late = [
             state.is_settled or (name == "search" and not state.serves_lists)

@@ -256,7 +256,7 @@ class Properties(HeaderField, fields.Dict):
             for name, property_value in value.items()
             if property_value is not None
         ]
-        return [_as_texts(attr, *pair) for pair in sorted(named, key=by_name)]
+        return [_as_texts(attr, *pair) for pair in sorted(named, key=_by_name)]
 
     def _as_text(self, serialized: Any) -> Any:
         return serialized
@@ -269,7 +269,7 @@ def _as_texts(attr: str | None, name: str, value: Any) -> tuple[str, str]:
         raise InvalidImage(f"{attr}[{short_repr(name)}]", value, str(error)) from error
 
 
-def by_name(item: tuple[str, Any]) -> tuple[str, bool, str]:
+def _by_name(item: tuple[str, Any]) -> tuple[str, bool, str]:
     """Return a sort key for a property, given as a pair; of equal names, the one sent is first."""
     name = item[0]
     lower = name.lower()
@@ -277,6 +277,7 @@ def by_name(item: tuple[str, Any]) -> tuple[str, bool, str]:
 
 
 __all__ = [
+    "DeletedFlag",
     "Flag",
     "HeaderField",
     "Properties",

@@ -55,8 +55,8 @@ def parse(query_string: bytes) -> tuple[Query, str | None]:
         properties=MappingProxyType(
             {k[len(PROPERTY) :]: v for k, v in given.items() if k.startswith(PROPERTY)}
         ),
-        size_min=as_number(given.get("size_min", "")),
-        size_max=as_number(given.get("size_max", "")),
+        size_min=_as_number(given.get("size_min", "")),
+        size_max=_as_number(given.get("size_max", "")),
         is_public=_FLAGS[given.get("is_public", "true").lower()],
         limit=_limit(given.get("limit")),
         sort_key=_one_of("sort_key", given.get("sort_key", "created_at"), get_args(SortKey)),
@@ -65,7 +65,7 @@ def parse(query_string: bytes) -> tuple[Query, str | None]:
     return query, given.get("marker")
 
 
-def as_number(text: str) -> int | None:
+def _as_number(text: str) -> int | None:
     """Return a whole number, or None for other text.
 
     Only the first 30 digits count: still larger than any size, and Python refuses to convert
@@ -75,7 +75,7 @@ def as_number(text: str) -> int | None:
     return None if digits is None else int(digits[:30])
 
 
-def as_values(text: str) -> tuple[str, ...]:
+def _as_values(text: str) -> tuple[str, ...]:
     """Return the values that a text filter allows: ``in:a,"b,c"``, ``eq:a``, or plain text."""
     if text.startswith("eq:"):
         return (text[3:],)
@@ -101,11 +101,11 @@ def _decode(query_string: bytes) -> dict[str, str]:
 
 def _filters(given: Mapping[str, str]) -> dict[str, tuple[Any, ...]]:
     filters: dict[str, tuple[Any, ...]] = {
-        name: as_values(given[name]) for name in TEXTS if name in given
+        name: _as_values(given[name]) for name in TEXTS if name in given
     }
     for name in NUMBERS:
         if name in given:
-            number = as_number(given[name])
+            number = _as_number(given[name])
             filters[name] = () if number is None else (number,)
     if "protected" in given:
         protected = _FLAGS[given["protected"].lower()]
@@ -128,7 +128,7 @@ def _changes_since(text: str | None) -> datetime | None:
 def _limit(text: str | None) -> int:
     if text is None:
         return DEFAULT_LIMIT
-    number = as_number(text.strip().removeprefix("-"))
+    number = _as_number(text.strip().removeprefix("-"))
     if number is None:
         raise BadQuery.of_second_server(MALFORMED, "limit param must be an integer")
     if number and "-" in text:

@@ -12,7 +12,7 @@ from flask.cli import with_appcontext
 
 from ..exceptions import printable, short_repr
 from ..stores import Writable
-from .common import command_errors, get_state, get_store, name_option
+from .common import command_errors, find_state, get_store, name_option
 from .head import Route
 from .output import CommandError, as_json, flush_output, has_terminal, say
 
@@ -92,7 +92,7 @@ def command(
     """
     if len(files) > 1 and (image_id is not None or image_name is not None):
         raise click.UsageError("--id and --image-name are for a single FILE.")
-    state = get_state(name)
+    state = find_state(name)
     if image_id is not None and not Route(state).leads_to(image_id):
         raise CommandError(f"No request can ask for an image with the id {short_repr(image_id)}.")
     store = get_store(state, "added to", Writable, "add", "copies_of")

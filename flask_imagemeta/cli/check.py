@@ -11,7 +11,7 @@ from flask.cli import with_appcontext
 from ..stores import Walkable
 from .common import (
     command_errors,
-    get_state,
+    find_state,
     get_store,
     name_option,
     progress,
@@ -32,7 +32,7 @@ def command(name: str, is_json: bool) -> None:
     Exit status: 0 when there is nothing to report, 1 when there is, 2 when the store cannot
     be checked.
     """
-    state = get_state(name)
+    state = find_state(name)
     store = get_store(state, "checked", Walkable, "walk")
     leads_to = Route(state).leads_to
     checked = 0

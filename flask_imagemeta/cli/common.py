@@ -31,7 +31,7 @@ name_option: Callable[[Any], Any] = click.option(
 )
 
 
-def get_state(name: str) -> State:
+def find_state(name: str) -> State:
     """Return the state of the current application's ImageMeta object with this name.
 
     :raises CommandError: when there is none, naming the others, or when it has no lookup.

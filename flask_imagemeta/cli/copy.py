@@ -24,10 +24,9 @@ from ..state import State
 from ..stores import GlanceDatabase, Walkable, Writable
 from ..stores.errors import words_of
 from ..stores.members import LazyMembers
-from .answers import Answering, choose_callers, compare, is_same_image, unnoticed
 from .common import (
     check_store,
-    get_state,
+    find_state,
     get_store,
     name_option,
     progress,
@@ -35,6 +34,7 @@ from .common import (
     reason_of,
     report_losses,
 )
+from .comparison import Answering, choose_callers, compare, is_same_image, unnoticed
 from .head import Route
 from .losses import Loss, refusal, unreachable
 from .output import CommandError, remark
@@ -64,7 +64,7 @@ def command(source: str, name: str, dry_run: bool, verify: bool, is_json: bool) 
     Exit status: 0 when every image was copied and is the same, 1 when there is something to
     report, 2 when the images cannot be copied.
     """
-    state = get_state(name)
+    state = find_state(name)
     target = get_store(state, "copied into", Writable, "put")
     with _opened(source) as origin:
         if origin is target:

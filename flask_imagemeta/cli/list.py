@@ -27,7 +27,7 @@ from ..parameters import MAX_LIMIT, NAMES, PROPERTY, parse
 from ..query import Query
 from ..schema import HeaderSchema
 from ..stores import Walkable
-from .common import command_errors, get_state, get_store, name_option, read_id
+from .common import command_errors, find_state, get_store, name_option, read_id
 from .output import CommandError, as_json, remark, say
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def command(parameters: Sequence[str], name: str, is_json: bool) -> None:
 
     Exit status: 0, or 2 when the store cannot be listed.
     """
-    state = get_state(name)
+    state = find_state(name)
     query = _as_query(parameters) if parameters else None
     find = _searched if query is not None and _can_search(state) else _walked
     with command_errors():

@@ -23,7 +23,7 @@ from ..request_id import logger
 from ..schema import HeaderSchema
 from ..signals import image_hidden, image_missing
 from ..state import State
-from .common import get_state, name_option
+from .common import find_state, name_option
 from .head import Route
 from .output import as_json, remark, say
 
@@ -56,7 +56,7 @@ def command(image_id: str, name: str, caller: str | None, token: str | None, is_
 
     Exit status: 0 for a 200 of ImageMeta, 1 for any other answer, 2 when there is none.
     """
-    state = get_state(name)
+    state = find_state(name)
     environ = Route(state).make_environ(image_id, {"X-Auth-Token": token} if token else {})
     with _called_by(state, caller), _observed(state, image_id) as ours:
         # Middleware may want a token and refuse; this is about the answer of ImageMeta.

@@ -1,4 +1,4 @@
-"""What stores read with: the host's Flask-SQLAlchemy, read-only engines, a pool for each process.
+"""What stores read with: the host's Flask-SQLAlchemy, and read-only engines.
 
 Engines made here are read-only, limit every wait and renew their connections. Whatever the
 database itself can enforce is set once for each connection, so that a request costs a single
@@ -8,11 +8,10 @@ ROLLBACK.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from time import monotonic
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from flask import current_app
@@ -20,8 +19,6 @@ from sqlalchemy import URL, Connection, Engine, Row, Select, create_engine, even
 from sqlalchemy.exc import DBAPIError
 
 from .errors import all_rows, has_changed_plan
-
-T = TypeVar("T")
 
 _RECYCLE = 300  # seconds; firewalls usually keep idle connections longer than that
 _GRACE = 1  # second to wait for the server's own timeout before giving up on it
@@ -38,28 +35,6 @@ def host_sqlalchemy() -> Any:
             "This application has no Flask-SQLAlchemy. Did you forget db.init_app(app)?"
         )
     return extension
-
-
-class PerProcess(Generic[T]):
-    """A pool of connections for each process: if two shared one, they would mix up their answers.
-
-    After a fork, each child gets a new pool. It keeps a reference to the parent's, because closing
-    that in a child could end the parent's connections.
-
-    :param make: Makes a pool, without connecting yet. Concurrent threads may each make one; only
-        one is kept.
-    """
-
-    def __init__(self, make: Callable[[], T]) -> None:
-        self._make = make
-        self._made: dict[int, T] = {}
-
-    def get(self) -> T:
-        """Return this process's pool."""
-        pid = os.getpid()
-        if pid not in self._made:
-            self._made.setdefault(pid, self._make())
-        return self._made[pid]
 
 
 class Timeouts(NamedTuple):
@@ -124,7 +99,6 @@ def fetch_all(
     except DBAPIError as error:
         if not has_changed_plan(error):
             raise
-    connection.rollback()
     connection.exec_driver_sql("DEALLOCATE ALL")
     return all_rows(connection.execute(statement, parameters))
 

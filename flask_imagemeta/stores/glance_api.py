@@ -22,9 +22,9 @@ from ..exceptions import StoreUnavailable, short_repr
 from ..image import ImageRecord, can_be_asked_for
 from ..query import Query
 from ..request_id import REQUEST_ID, current_request_id, logger
-from .engine import PerProcess
 from .glance_query import ByTime, as_parameters, can_match
 from .members import LazyMembers
+from .per_process import PerProcess
 from .protocols import Unsupported
 
 if TYPE_CHECKING:

@@ -37,10 +37,11 @@ from sqlalchemy.exc import DBAPIError
 from ..exceptions import InvalidImage
 from ..image import ImageRecord
 from ..query import Query
-from .engine import PerProcess, Timeouts, begin_read_only, fetch_all, host_sqlalchemy, make_engine
+from .engine import Timeouts, begin_read_only, fetch_all, host_sqlalchemy, make_engine
 from .errors import ImpossibleValue, row_errors
 from .members import LazyMembers, MembersOfSeveral, of_possible_projects
 from .pages import Pages
+from .per_process import PerProcess
 from .searching import Searching
 from .unreadable import ImageParts, unreadable_fields
 

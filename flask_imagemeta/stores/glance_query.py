@@ -42,7 +42,7 @@ _NO_PROPERTY = re.compile(
     re.DOTALL,
 )
 
-Key = tuple[datetime, str]
+_Key = tuple[datetime, str]
 
 
 def can_match(query: Query) -> bool:
@@ -110,7 +110,7 @@ class ByTime:
                 parameters["created_at"] = f"lt:{(second + timedelta(seconds=1)).isoformat()}Z"
         return parameters
 
-    def key(self, image: ImageRecord) -> Key:
+    def key(self, image: ImageRecord) -> _Key:
         """Return an image's sort key.
 
         :raises StoreUnavailable: when it has no created_at; v2 always sends one.
@@ -143,7 +143,7 @@ class ByTime:
         key = self.key(image)
         return key < self._marker if self._is_desc else key > self._marker
 
-    def _key_of_marker(self, marker: Any) -> Key:
+    def _key_of_marker(self, marker: Any) -> _Key:
         created_at = read_field(marker, "created_at")
         if not isinstance(created_at, datetime) or created_at.tzinfo is not None:
             raise ValueError("the marker has no time in UTC")

@@ -18,7 +18,7 @@ from .unreadable import ImageParts
 
 PAGE = 500  # images read at once: SQLite takes 999 variables in a statement
 
-First = Callable[[Condition | None, int], Select[Any]]
+_First = Callable[[Condition | None, int], Select[Any]]
 
 
 class Pages(NamedTuple):
@@ -65,7 +65,7 @@ class Pages(NamedTuple):
 
     def _walk(
         self,
-        first: First,
+        first: _First,
         order: Sequence[Any],
         after: Callable[[Any], Condition],
         start: Condition | None = None,

@@ -204,7 +204,7 @@ def test_tokens_are_cached_in_memcached(
 ) -> None:
     """With the deployment page's lines, what one process learned of a token serves all of them."""
     pytest.importorskip("memcache", reason="needs python-memcached")
-    (page,) = (block for block in blocks("deployment.md", "python") if "TOKEN_CACHE" in block)
+    (page,) = (block for block in blocks("keystone.md", "python") if "TOKEN_CACHE" in block)
     settings: dict[str, Any] = {}
     exec(page, settings)
     memcached = Memcached()
