@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Dialect, Engine, Select
@@ -66,16 +67,28 @@ class ModelConnection:
                 session, statement, lambda: all_rows(session.execute(statement, parameters))
             )
 
-    def ask(self, session: Session, statement: Select[Any], read: Callable[[], T]) -> T:
-        """Return what read returns; a transaction that begins here ends here."""
+    def ask(
+        self,
+        session: Session,
+        statement: Select[Any],
+        read: Callable[[], T],
+        *,
+        in_snapshot: bool = False,
+    ) -> T:
+        """Return what read returns; a transaction that begins here ends here.
+
+        :param in_snapshot: Let everything that is read in such a transaction be of one version of
+            the database, even if it takes several statements.
+        """
+        bind = {"mapper": self._model, "clause": statement}
+        prepare = partial(_take_snapshot, session, bind) if in_snapshot else None
         try:
-            with reading(session):
+            with reading(session, prepare):
                 return read()
         except DBAPIError as error:
             if session.in_transaction() or not has_changed_plan(error):
                 raise
-        with reading(session):  # as `fetch_all` does
-            bind = {"mapper": self._model, "clause": statement}
+        with reading(session, prepare):  # as `fetch_all` does
             session.connection(bind).exec_driver_sql("DEALLOCATE ALL")
             return read()
 
@@ -121,12 +134,14 @@ def _as_session(found: Session | scoped_session[Session]) -> Session:
 
 
 @contextmanager
-def reading(session: Session) -> Iterator[None]:
+def reading(session: Session, prepare: Callable[[], None] | None = None) -> Iterator[None]:
     """Read with a session, and end the transaction if it began here.
 
     If it stayed open until the end of the request, a connection lost meanwhile would turn a
     complete answer into an error. Closing only the transaction, not the session, keeps the host's
     objects loaded and an outer transaction of its tests open.
+
+    :param prepare: Called first in a transaction that begins here.
     """
     if session.in_transaction():
         yield
@@ -134,6 +149,8 @@ def reading(session: Session) -> Iterator[None]:
     transaction = session.begin()
     is_lost = False
     try:
+        if prepare is not None:
+            prepare()
         yield
     except OSError:  # a driver's own, which SQLAlchemy does not recognize as a lost connection
         is_lost = True
@@ -141,6 +158,26 @@ def reading(session: Session) -> Iterator[None]:
     finally:
         with suppress(DBAPIError, OSError):  # everything has been read already
             transaction.close(invalidate=is_lost)
+
+
+def _take_snapshot(session: Session, bind: dict[str, Any]) -> None:
+    """Make a transaction that has just begun see one version of the database.
+
+    By default, each statement sees the latest version on PostgreSQL, and on SQLite, whose driver
+    begins no transaction in order to read.
+    """
+    engine = session.get_bind(**bind)
+    if not isinstance(engine, Engine):  # a connection whose transaction is the host's
+        return
+    if engine.dialect.name == "postgresql":
+        session.connection(bind, execution_options={"isolation_level": "REPEATABLE READ"})
+    elif engine.dialect.name in ("mysql", "mariadb"):  # where it is the default, but no more
+        session.connection(bind).exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    elif engine.dialect.name == "sqlite":
+        connection = session.connection(bind)
+        driver: Any = connection.connection.driver_connection
+        if not driver.in_transaction:  # the host's engine may begin one for every statement
+            connection.exec_driver_sql("BEGIN")
 
 
 def _host_sessions() -> scoped_session[Session]:

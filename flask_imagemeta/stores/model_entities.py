@@ -151,7 +151,7 @@ class EntityReader(ModelReader):
             return [self._as_image(list(group), errors) for _, group in groups]
 
         with store_errors():
-            return self._connection.ask(session, statement, read)
+            return self._connection.ask(session, statement, read, in_snapshot=True)
 
     def _as_image(self, rows: Sequence[Any], errors: Mapping[str, InvalidImage]) -> EntityImage:
         fields = {

@@ -51,8 +51,9 @@ class ModelStore:
         the session.
     :param entities: Load the model's entities, for fields that are Python properties, hybrids
         without an expression or association proxies. The image is a mapping of the entity's
-        attributes, with the entity itself as ``entity``. The entity and its related rows are read
-        in one statement, so they always match.
+        attributes, with the entity itself as ``entity``. All fields are of one version, even if
+        they take several statements, unless the application began the transaction: then its
+        isolation level decides.
     :raises TypeError: when the model is not a mapped class, or when engine is given together with
         entities. From the first lookup, when a field of the model cannot be read
         correctly, or several images could have the same id, naming what to write instead.
