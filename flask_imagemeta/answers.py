@@ -69,19 +69,32 @@ class CompleteResponse(Response):
     default_mimetype: str | None = None  # a 304 has none
 
     def __init__(
-        self, status: int, headers: Iterable[tuple[str, str]], body: bytes | None = None
+        self,
+        caching: Caching,
+        status: int,
+        headers: Iterable[tuple[str, str]],
+        body: bytes | None = None,
     ) -> None:
         super().__init__(body, status=status, headers=headers)
         self._made = status, len(self.headers)
+        self._caching = caching
 
     def get_wsgi_headers(self, environ: WSGIEnvironment) -> HeaderPairs:
         """Return the headers for the server: as made, or adapted by Werkzeug if changed since."""
         # Flask saves a session last, and adds Cookie. See `add_common_headers` about the asterisk.
         if self.headers.get("Vary", "").startswith("*,"):
             self.headers["Vary"] = "*"
+        # It may also set a cookie, which a shared cache would give to others with the image.
+        if "Set-Cookie" in self.headers:
+            self._stay_private()
         if (self.status_code, len(self.headers)) == self._made:
             return self.headers
         return super().get_wsgi_headers(environ)
+
+    def _stay_private(self) -> None:
+        """Replace the Cache-Control of an image that anyone may see with that of any other."""
+        if self.headers.get("Cache-Control") == self._caching.public_control:
+            self.headers["Cache-Control"] = self._caching.control
 
 
 def make_answer(
@@ -104,7 +117,7 @@ def make_answer(
         "Cache-Control": caching.control_of(status, is_public=is_public),
         "Vary": caching.vary,
     }
-    return CompleteResponse(status, {**content, **headers, **common}.items(), body or None)
+    return CompleteResponse(caching, status, {**content, **headers, **common}.items(), body or None)
 
 
 def make_answer_of_hook(caching: Caching, response: WerkzeugResponse) -> Response:

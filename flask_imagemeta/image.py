@@ -16,6 +16,7 @@ from traceback import walk_tb
 from types import TracebackType
 from typing import Any
 
+from werkzeug import Response
 from werkzeug.exceptions import HTTPException
 
 from .exceptions import InvalidImage, StoreUnavailable
@@ -123,6 +124,7 @@ def _restore(record: type[ImageRecord], values: dict[str, Any]) -> ImageRecord:
 FIELDS = (*(one.name for one in fields(ImageRecord) if one.name != "access_granted"), "is_public")
 
 _UNDEFINED = object()
+_MISSING = re.compile(r"has no attribute '(\w+)'")  # in Python's own words
 _ACCESS = {"_get_attribute", "__getattr__", "__getattribute__"}  # only look an attribute up
 
 
@@ -135,7 +137,7 @@ def get_field(image: Any, name: str) -> Any:
         return image.get(name)
     if type(image) is not ImageRecord:  # checking for the abstract class is slow
         if isinstance(image, Row):
-            return dict(image).get(name)
+            return _get_column(image, name)
         if isinstance(image, Mapping):
             return _get_item(image, name)
     return _get_attribute(image, name)
@@ -149,6 +151,13 @@ def _get_item(image: Mapping[str, Any], name: str) -> Any:
         is_another = type(error) is KeyError and error.args != (name,)
         if is_another or name in iter(image):
             raise
+        return None
+
+
+def _get_column(row: Row, name: str) -> Any:
+    try:
+        return row[name]  # in any case: Owner is a column named owner
+    except IndexError:
         return None
 
 
@@ -169,7 +178,9 @@ def _is_absent(error: AttributeError, image: Any, name: str) -> bool:
     fault. Behind a wrapper, the error must come straight from attribute access: if another
     function raised it, the cause may be ``self.project.owner`` without a project.
     """
-    if error.name != name or _defines(image, name) or _defines(error.obj, name):
+    if error.name != name or _is_about_another(error, name):
+        return False
+    if _defines(image, name) or _defines(error.obj, name):
         return False
     if isinstance(error.__context__, AttributeError):  # a wrapper raised its own instead
         return _is_absent(error.__context__, image, name)
@@ -187,6 +198,15 @@ def _defines(obj: Any, name: str) -> bool:
         return any(name in get_annotations(cls) for cls in type(obj).__mro__)
     except Exception:  # since Python 3.14, annotations may fail
         return True
+
+
+def _is_about_another(error: AttributeError, name: str) -> bool:
+    """Return whether an error says that another attribute is missing.
+
+    If it was raised anew with the words of the first, its own name says nothing.
+    """
+    missing = _MISSING.search(str(error))
+    return missing is not None and missing[1] != name
 
 
 def _functions(traceback: TracebackType | None) -> set[str]:
@@ -208,8 +228,12 @@ def check_image(image: Any) -> None:
 
     Otherwise all its fields would count as absent, and anyone can see an image without an owner.
 
-    :raises InvalidImage: for an object without any of the fields.
+    :raises InvalidImage: for an object without any of the fields, and for a response, whose status
+        looks like one.
     """
+    if isinstance(image, Response):
+        reason = "what the lookup returned is a response, which a hook must raise: flask.abort()?"
+        raise InvalidImage("image", image, reason)
     if not any(_has_field(image, name) for name in FIELDS):
         raise InvalidImage("image", image, "what the lookup returned has none of an image's fields")
 

@@ -120,7 +120,11 @@ def _operation(state: State, converter: OpenAPIConverter) -> dict[str, Any]:
     size_header = schema.header_of("size")
 
     response = partial(_response, state)
-    validators = {"ETag": _header(_ETAG, required=True), "Last-Modified": _header(_DATE)}
+    validators = {
+        "ETag": _header(_ETAG, required=True),
+        "Last-Modified": _header(_DATE),
+        "Age": _header(_COUNT),
+    }
     shown = "The image's metadata, only in headers."
     if schema.property_prefix:
         shown += f" Each property has a header {schema.property_prefix}<name>."

@@ -115,6 +115,18 @@ class ReraisingWrapper(Wrapper):
             raise AttributeError(name) from None
 
 
+class RewordingWrapper(Wrapper):
+    """Raises anew what it caught, as a proxy for an object in another process does."""
+
+    def __getattr__(self, name: str) -> Any:
+        words = None
+        try:
+            return getattr(self._image, name)
+        except AttributeError as error:
+            words = str(error)
+        raise AttributeError(words)
+
+
 class FailingMapping(Mapping[str, Any]):
     """A mapping one of whose values is computed, and fails."""
 
@@ -267,6 +279,12 @@ def test_members_may_be_uuids(kind: type) -> None:
     image = {"id": "a", "owner": "p", "members": kind([uuid4(), member])}
     assert ask(image, Identity(str(member))) == 200
     assert ask(image, Identity(str(uuid4()))) == 404
+
+
+def test_an_error_in_others_words_is_about_what_it_says() -> None:
+    """Raised anew, an error about the attribute of an owner's project is no lack of an owner."""
+    check_nothing_is_shown(RewordingWrapper(inner_error("owner")), "owner")
+    assert ask(RewordingWrapper(type("Image", (), {"id": "a"})()), None) == 200
 
 
 def test_properties_that_fail_are_not_absent() -> None:

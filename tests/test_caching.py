@@ -175,6 +175,26 @@ def test_a_missing_image_is_not_public() -> None:
         assert response.headers.getlist("Cache-Control") == ["private, max-age=9"]
 
 
+@pytest.mark.parametrize(
+    ("own", "sent"), [(None, "private, max-age=9"), ("public, max-age=1", "public, max-age=1")]
+)
+def test_a_cookie_is_not_shared(own: str | None, sent: str) -> None:
+    """With a new session, an image that anyone may see is private, unless the host says more."""
+    imagemeta = ImageMeta(lookup=lambda image_id: {**OWNED, "is_public": True})
+    app = make_app(imagemeta, **BOTH, SECRET_KEY="a")
+
+    @app.after_request
+    def greet(response: Response) -> Response:
+        session["greeted"] = True
+        if own:
+            response.headers["Cache-Control"] = own
+        return response
+
+    response = app.test_client().head(PATH)
+    assert "Set-Cookie" in response.headers
+    assert response.headers.getlist("Cache-Control") == [sent]
+
+
 def test_an_image_that_cannot_be_judged_is_not_shown() -> None:
     """Where an image's owner cannot be read, an admin's answer is an error that no one keeps."""
 

@@ -39,6 +39,12 @@ def test_what_is_no_image_is_not_served(nonsense: Any, caplog: pytest.LogCapture
     assert "image 'a': cannot be sent: image = " in caplog.text
 
 
+def test_a_response_is_no_image(caplog: pytest.LogCaptureFixture) -> None:
+    """A lookup that returns a response, which has a status, is told to raise it."""
+    assert ask(Response(status=401)).status_code == 500
+    assert "is a response, which a hook must raise: flask.abort()?" in caplog.text
+
+
 class Failing:
     id = "a"
 
@@ -64,11 +70,12 @@ def test_an_absent_attribute_counts_as_none() -> None:
     assert "X-Image-Meta-Name" not in ask(SimpleNamespace(id="a")).headers
 
 
-def test_a_row_of_sqlite3_is_an_image() -> None:
-    """Rows of sqlite3 are read by their columns: an owner there hides the image."""
+@pytest.mark.parametrize("column", ["owner", "Owner", "OWNER"])
+def test_a_row_of_sqlite3_is_an_image(column: str) -> None:
+    """Rows of sqlite3 are read by their columns, in any case: an owner there hides the image."""
     connection = sqlite3.connect(":memory:")
     connection.row_factory = sqlite3.Row
-    row = connection.execute("SELECT 'a' AS id, 'p' AS owner").fetchone()
+    row = connection.execute(f"SELECT 'a' AS id, 'p' AS {column}").fetchone()
     connection.close()
     assert ask(row).status_code == 404
     assert ask(row, Identity("p")).headers["X-Image-Meta-Owner"] == "p"

@@ -164,15 +164,13 @@ def _take_snapshot(session: Session, bind: dict[str, Any]) -> None:
     """Make a transaction that has just begun see one version of the database.
 
     By default, each statement sees the latest version on PostgreSQL, and on SQLite, whose driver
-    begins no transaction in order to read.
+    begins no transaction in order to read. On MariaDB and MySQL, the host may have set that.
     """
     engine = session.get_bind(**bind)
     if not isinstance(engine, Engine):  # a connection whose transaction is the host's
         return
-    if engine.dialect.name == "postgresql":
+    if engine.dialect.name in ("postgresql", "mysql", "mariadb"):
         session.connection(bind, execution_options={"isolation_level": "REPEATABLE READ"})
-    elif engine.dialect.name in ("mysql", "mariadb"):  # where it is the default, but no more
-        session.connection(bind).exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     elif engine.dialect.name == "sqlite":
         connection = session.connection(bind)
         driver: Any = connection.connection.driver_connection

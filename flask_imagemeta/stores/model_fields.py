@@ -195,7 +195,7 @@ class ModelFields:
                 what = f"is a {type(attribute).__name__}, not a value"
             elif isinstance(static, _METHODS):
                 what = "is a method, not a value"
-            elif static is _ABSENT and name in ACCESS_FIELDS and name in columns:
+            elif not hasattr(static, "__get__") and name in ACCESS_FIELDS and name in columns:
                 what = "is a column, but the model has no attribute of its name"
             if what is not None:
                 advice = f"make {name} a column, a synonym of one, or a property."

@@ -86,8 +86,11 @@ class ModelStore:
     @property
     def has_owner(self) -> bool:
         """Whether the model has an attribute ``owner``; without one, its images have no owner."""
-        model = self._model
-        return getattr_static(model, "owner", None) is not None or computes_attributes(model)
+        models = [mapper.class_ for mapper in self._mapper.self_and_descendants]
+        return any(
+            getattr_static(model, "owner", None) is not None or computes_attributes(model)
+            for model in models
+        )
 
     def __call__(self, image_id: str) -> Any:
         """Return the image with exactly this id, or None."""

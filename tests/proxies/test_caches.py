@@ -77,7 +77,7 @@ class Site:
         updated_at = "2016-02-25T03:02:05"
         is_public = not image_id.startswith("private")
         image = {"id": image_id, "size": 5, "owner": "owner", "is_public": is_public}
-        return {**image, "updated_at": updated_at}
+        return {**image, "name": request.host, "updated_at": updated_at}
 
     def ask(self, image_id: str, *, method: str = "HEAD", **headers: str) -> HTTPResponse:
         """Ask the cache for an image, on its own connection."""
@@ -165,6 +165,13 @@ REQUESTS: list[tuple[set[int], dict[str, str]]] = [
     ({200}, {"method": "OPTIONS"}),
     ({200, 416}, {"Range": "bytes=0-1"}),
 ]
+
+
+def test_each_host_has_images_of_its_own(site: Site) -> None:
+    """An application that serves several hosts may have another image under the same id."""
+    image_id = new_id()
+    hosts = ["a.example", "b.example", "a.example"]
+    assert [site.ask(image_id, Host=host).headers["X-Image-Meta-Name"] for host in hosts] == hosts
 
 
 @pytest.mark.parametrize(("statuses", "options"), REQUESTS, ids=[str(r) for r in REQUESTS])

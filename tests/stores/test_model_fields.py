@@ -389,6 +389,12 @@ IN_ENTITIES = IN_COLUMNS | {
 FAILING = {"hybrid_that_fails", "python_property_that_fails", "python_property_that_lacks_a_key"}
 
 
+@way
+def constant_instead_of_its_column(case: Case) -> Attributes:
+    base = type("Default", (), {case.field: None})
+    return {"stored_elsewhere": mapped_column(case.field, TYPES[case.field]), "bases": (base,)}
+
+
 def expected(way: str, field: str, entities: bool) -> str:
     if field == "members" and way in TO_ROWS | {"relationship_to_one_row"}:
         return READ
@@ -409,7 +415,7 @@ def mapped(way: str, field: str, value: Any) -> Iterator[tuple[type[Any], Sessio
     names |= {name: mapped_column(TYPES[name]) for name in TYPES if name != field}
     if "__table__" in attributes:
         names = {}
-    model = type("Image", (Base,), names | attributes)
+    model = type("Image", (*attributes.pop("bases", ()), Base), names | attributes)
     engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
     Base.metadata.create_all(engine)
     image = {"id": "a"} | around(field)

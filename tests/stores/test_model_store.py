@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import sqlalchemy as sa
@@ -97,6 +97,21 @@ class Leased(db.Model):
 class Lease(db.Model):
     image_id: Mapped[str] = mapped_column(sa.ForeignKey("leased.id"), primary_key=True)
     member: Mapped[uuid.UUID] = mapped_column(sa.Uuid, primary_key=True)
+
+
+class Kind(db.Model):
+    """An image of which only one kind has an owner."""
+
+    id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
+    kind: Mapped[str] = mapped_column(sa.String(9))
+
+    __mapper_args__: ClassVar[dict[str, Any]] = {"polymorphic_on": "kind"}
+
+
+class OwnedKind(Kind):
+    owner: Mapped[str | None] = mapped_column(sa.String(36))
+
+    __mapper_args__: ClassVar[dict[str, Any]] = {"polymorphic_identity": "owned"}
 
 
 class Described(db.Model):
@@ -412,7 +427,7 @@ def test_an_engines_connection_is_in_autocommit_on_postgresql(kind: str) -> None
             assert connection.connection.dbapi_connection.autocommit is False
 
 
-@pytest.mark.parametrize(("model", "expected"), [(Image, True), (Numbered, False)])
+@pytest.mark.parametrize(("model", "expected"), [(Image, True), (Numbered, False), (Kind, True)])
 def test_has_owner(model: type[Any], expected: bool) -> None:
     """A store says whether its model has anything that could be an owner."""
     assert ModelStore(model).has_owner is expected
