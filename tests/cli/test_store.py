@@ -133,7 +133,7 @@ def test_walk_asks_once_a_page(walked_app, entities, count):
     for image in store.walk():
         assert image["properties"] == {"x": "1"}
         assert list(image["members"]) == ["p"]
-    assert len(statements) == count
+    assert sum(one.startswith("SELECT") for one in statements) == count
 
 
 def test_add_returns_ids():

@@ -197,7 +197,8 @@ def test_statements_of_a_page(
     answer_of(stores_app, {"identity": identity, "request": request}, store)  # it may be the first
     statements.clear()
     answer_of(stores_app, {"identity": identity, "request": request}, store)
-    assert len(statements) == count, statements
+    selects = [one for one in statements if one.startswith("SELECT")]
+    assert len(selects) == count, statements
 
 
 # A Glance's own tables
