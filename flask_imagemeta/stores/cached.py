@@ -118,13 +118,14 @@ class Cached:
         value = getattr(self._has, name)
         return self._forgetting(value) if name in ("add", "put") else value
 
-    def invalidate(self, image_id: str) -> None:
+    def invalidate(self, image_id: object) -> None:
         """Remove an image from the cache, so that the next request asks the store.
 
         Call it after committing a change to the image. If the cache fails, it keeps the image
         until it expires, and the log says so. With a store that uses the callers' own tokens, only
         what the current request's caller was shown is removed.
 
+        :param image_id: The id as the model has it, such as an int or a UUID, or its text.
         :raises RuntimeError: outside a request, with a store that uses the callers' own tokens.
             Give the store a session, or let the image expire.
         """
@@ -144,9 +145,10 @@ class Cached:
 
         return write_and_forget
 
-    def _key(self, image_id: str) -> str:
+    def _key(self, image_id: object) -> str:
         """Return a key that every backend accepts and that does not reveal a token."""
-        parts = json.dumps([self._namespace, image_id, self._caller()])
+        # A lookup has the text of an id that may be a number or a UUID in the model.
+        parts = json.dumps([self._namespace, str(image_id), self._caller()])
         return f"imagemeta:{VERSION}:{sha256(parts.encode()).hexdigest()}"
 
     # The cache

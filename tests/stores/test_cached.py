@@ -352,6 +352,16 @@ def test_invalidate(region: Any, store: Store) -> None:
     assert lookup("d")["size"] == 2
 
 
+@pytest.mark.parametrize("image_id", [7, uuid.UUID(int=7)], ids=repr)
+def test_invalidate_by_an_id_of_another_type(region: Any, store: Store, image_id: object) -> None:
+    """A model's id, such as an int or a UUID, removes what a lookup of its text has found."""
+    lookup = Cached(store, region)
+    assert lookup(str(image_id)) is None
+    lookup.invalidate(image_id)
+    store.images[str(image_id)] = {"id": str(image_id)}
+    assert lookup(str(image_id)) == {"id": str(image_id)}
+
+
 def test_invalidate_during_a_lookup(region: Any) -> None:
     """What a lookup read before an invalidation is not kept after it."""
 
