@@ -43,11 +43,11 @@ def to_plain_data(image: Any) -> str:
 
     :raises NotPlain: for a value that plain data cannot hold, naming its field.
     :raises StoreUnavailable: when the members cannot be fetched now.
-    :raises TypeError: for anything but a dict or an `ImageRecord`, whose fields are not known.
+    :raises TypeError: for anything but a dict or an `ImageRecord`, such as a subclass, whose
+        fields are not known.
     """
     if image is None:
         return "null"
-    is_record = isinstance(image, ImageRecord)
     values = {name: _field(name, value) for name, value in _values_of(image).items()}
     times = {name: value for name, value in values.items() if isinstance(value, datetime)}
     if "members" in values:
@@ -57,7 +57,7 @@ def to_plain_data(image: Any) -> str:
             raise NotPlain(f"{name} = {short_repr(value)}")
     return json.dumps(
         {
-            "is_record": is_record,
+            "is_record": type(image) is ImageRecord,
             "times": {name: time.isoformat() for name, time in times.items()},
             "values": {name: value for name, value in values.items() if name not in times},
         }
@@ -79,7 +79,7 @@ def from_plain_data(data: str) -> Any:
 
 
 def _values_of(image: Any) -> dict[str, Any]:
-    if isinstance(image, ImageRecord):
+    if type(image) is ImageRecord:  # a subclass may have more fields, or other rules
         return {one.name: getattr(image, one.name) for one in fields(ImageRecord)}
     if type(image) is dict or isinstance(image, Row):
         return dict(image)
@@ -87,7 +87,8 @@ def _values_of(image: Any) -> dict[str, Any]:
         raise NotPlain("one of its fields cannot be read")
     raise TypeError(
         f"the store returned a {type(image).__name__}, whose fields a cache cannot know: Cached "
-        "needs a store that returns dicts or ImageRecords, so ModelStore without entities=True"
+        "needs a store that returns dicts or ImageRecords themselves, so no subclass of them, and "
+        "ModelStore without entities=True"
     )
 
 

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
@@ -194,7 +195,25 @@ def test_members_that_are_a_text_stay_one() -> None:
     assert from_plain_data(to_plain_data(image)) == image
 
 
-@pytest.mark.parametrize("image", [object(), MappingProxyType({"id": "a"}), [("id", "a")]])
+class StricterRecord(ImageRecord):
+    """A record with a rule of its own."""
+
+    @property
+    def is_public(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        object(),
+        MappingProxyType({"id": "a"}),
+        [("id", "a")],
+        Counter(id="a"),
+        StricterRecord("a", visibility="public"),
+    ],
+    ids=lambda image: type(image).__name__,
+)
 def test_only_images_whose_fields_are_known(image: Any) -> None:
     """What may have more fields than it lists is refused."""
     with pytest.raises(TypeError, match="dicts or ImageRecords"):
