@@ -66,7 +66,7 @@ class Cached:
         be used while the store is unavailable (RFC 5861).
     :param namespace: Keeps the keys of stores that share a cache apart.
     :raises ValueError: for a namespace that another store uses in the same region; from a lookup,
-        when the region has no ``expiration_time``.
+        when the region has no ``expiration_time``, or a negative one.
     :raises StoreUnavailable: from a lookup, when the store raises it, or when another request's
         lookup takes too long.
     :raises TypeError: from a lookup, when the store returned something that cannot be cached.
@@ -156,10 +156,10 @@ class Cached:
     def _expiration(self) -> float:
         """Return the region's expiration_time, which it may get after this object is made."""
         seconds: float | None = getattr(self._region, "expiration_time", None)
-        if seconds is None:
+        if seconds is None or seconds < 0:
             raise ValueError(
-                "the region has no expiration_time, so an image's owner and members would never be "
-                "read again: configure it with one, such as expiration_time=60"
+                f"the region's expiration_time is {seconds}, so images would be kept for good or "
+                "not at all: configure it with one, such as expiration_time=60"
             )
         return seconds
 

@@ -805,13 +805,20 @@ def test_without_an_expiration_time(store: Store) -> None:
     region = dogpile.make_region()
     lookup = Cached(store, region, stale_if_error=40)
     for _ in range(2):
-        with pytest.raises(ValueError, match="the region has no expiration_time"):
+        with pytest.raises(ValueError, match="the region's expiration_time is None"):
             lookup("d")
         if not region.is_configured:
             region.configure("dogpile.cache.memory")
     assert store.asked == []
     region.expiration_time = 60
     assert lookup("d")["id"] == "d"
+
+
+def test_a_negative_expiration_time(region: Any, store: Store) -> None:
+    """The -1 that some of dogpile.cache takes for "never" and the rest for "always" is refused."""
+    region.expiration_time = -1
+    with pytest.raises(ValueError, match="the region's expiration_time is -1"):
+        Cached(store, region)("d")
 
 
 # A cache that fails
