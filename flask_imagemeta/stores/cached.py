@@ -107,7 +107,8 @@ class Cached:
         self._expiration()
         key = self._key(image_id)
         found = self._fresh(key) or self._find(key, image_id)
-        if found.kept_at is not None:
+        # After a missing image, a chain of lookups may ask another store.
+        if found.image is not None and found.kept_at is not None:
             note_age(time.time() - found.kept_at)
         return found.image
 

@@ -960,6 +960,19 @@ def test_no_age_tells_a_hidden_image_from_a_missing_one(site: Flask, clock: Cloc
     assert "Age" not in answers[0]
 
 
+def test_a_missing_image_has_no_age(region: Any, store: Store, clock: Clock) -> None:
+    """The age of what the cache did not have is not that of the image that another store has."""
+    cache = Cached(store, region)
+    app = Flask(__name__)
+    ImageMeta(app, lookup=lambda image_id: cache(image_id) or {"id": image_id})
+    client = app.test_client()
+    client.head("/v1/images/new")
+    clock.now += 2
+    response = client.head("/v1/images/new")
+    assert (response.status_code, response.headers.get("Age")) == (200, None)
+    assert store.asked == ["new"]
+
+
 def test_the_same_headers_from_the_cache(site: Flask, store: Store) -> None:
     """An answer from the cache has the same metadata and ETag, however large the image is."""
     store.images["big"] = {
