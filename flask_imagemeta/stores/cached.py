@@ -69,7 +69,8 @@ class Cached:
         when the region has no ``expiration_time``, or a negative one.
     :raises StoreUnavailable: from a lookup, when the store raises it, or when another request's
         lookup takes too long.
-    :raises TypeError: from a lookup, when the store returned something that cannot be cached.
+    :raises TypeError: for a store that is Cached; from a lookup, when the store returned
+        something that cannot be cached.
     """
 
     def __init__(
@@ -87,6 +88,11 @@ class Cached:
         self._stale_if_error = stale_if_error
         self._namespace = namespace
         self._has = unwrap(store)  # the store behind a function made with functools.wraps
+        if isinstance(self._has, Cached):
+            raise TypeError(
+                "the store is already Cached: cached again, an image would be kept for both "
+                "lifetimes, with a wrong age. Give this one the store itself"
+            )
         # Returns a key for the caller whose token the store uses; None if it uses none.
         self._caller: Callable[[], str | None] = getattr(self._has, "caller_key", lambda: None)
         self._lock = threading.Lock()

@@ -973,6 +973,19 @@ def test_a_missing_image_has_no_age(region: Any, store: Store, clock: Clock) -> 
     assert store.asked == ["new"]
 
 
+def test_what_is_cached_is_not_cached_again(region: Any, store: Store) -> None:
+    """A cache of a cache, whose ages would be wrong, is refused, in a wrapper, too."""
+    cache = Cached(store, region)
+
+    @wraps(cache)
+    def find(image_id: str) -> Any:
+        return cache(image_id)
+
+    for lookup in (cache, find):
+        with pytest.raises(TypeError, match="the store is already Cached"):
+            Cached(lookup, make_region())
+
+
 def test_the_same_headers_from_the_cache(site: Flask, store: Store) -> None:
     """An answer from the cache has the same metadata and ETag, however large the image is."""
     store.images["big"] = {
