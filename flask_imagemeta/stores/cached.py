@@ -112,7 +112,10 @@ class Cached:
         """Return the image with exactly this id, or None."""
         self._expiration()
         key = self._key(image_id)
-        found = self._fresh(key) or self._find(key, image_id)
+        try:
+            found = self._fresh(key) or self._find(key, image_id)
+        except StoreUnavailable as error:
+            found = self._stale(key, image_id, error)
         # After a missing image, a chain of lookups may ask another store.
         if found.image is not None and found.kept_at is not None:
             note_age(time.time() - found.kept_at)
@@ -226,7 +229,7 @@ class Cached:
         with self._lock:
             flight = self._flights.setdefault(key, mine)
         if flight is not mine:
-            return self._wait_for(flight, key, image_id)
+            return _wait_for(flight)
         try:
             found = self._ask(key, image_id, flight)
         except BaseException as error:
@@ -242,23 +245,12 @@ class Cached:
                 if self._flights.get(key) is flight:
                     del self._flights[key]
 
-    def _wait_for(self, flight: Future[_Found], key: str, image_id: str) -> _Found:
-        if wait([flight], _WAIT).done:
-            return flight.result()
-        error = StoreUnavailable(f"another request's lookup took more than {_WAIT} seconds")
-        return self._stale(key, image_id, error)
-
     def _ask(self, key: str, image_id: str, flight: Future[_Found]) -> _Found:
         """Ask the store, unless another thread or process has done it since the cache was read."""
         with self._only_process(key):
-            found = self._fresh(key)
-            if found is not None:
-                return found
-            try:
-                image = self._store(image_id)
-                return self._keep_image(key, image_id, image, flight)
-            except StoreUnavailable as error:
-                return self._stale(key, image_id, error)
+            return self._fresh(key) or self._keep_image(
+                key, image_id, self._store(image_id), flight
+            )
 
     def _keep_image(self, key: str, image_id: str, image: Any, flight: Future[_Found]) -> _Found:
         if isinstance(image, ImageRecord) and image.access_granted and self._caller() is None:
@@ -302,6 +294,12 @@ class Cached:
                 return None
             time.sleep(_POLL)
         return mutex
+
+
+def _wait_for(flight: Future[_Found]) -> _Found:
+    if not wait([flight], _WAIT).done:
+        raise StoreUnavailable(f"another request's lookup took more than {_WAIT} seconds")
+    return flight.result()
 
 
 @contextmanager

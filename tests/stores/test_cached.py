@@ -800,6 +800,38 @@ def test_a_wait_that_ends_uses_a_stale_image(
     assert "image 'a': store unavailable, so an old one is used: another request's" in caplog.text
 
 
+@pytest.mark.parametrize("fault", [StoreUnavailable("down"), SystemExit()], ids=repr)
+def test_requests_that_wait_use_a_stale_image(
+    region: Any,
+    store: Store,
+    waiting: threading.Semaphore,
+    caplog: pytest.LogCaptureFixture,
+    fault: BaseException,
+) -> None:
+    """When the lookup that they wait for fails, each uses an old image, and says so in the log."""
+    asked, go_on = threading.Event(), threading.Event()
+
+    def find(image_id: str) -> Any:
+        if store.asked:
+            asked.set()
+            assert go_on.wait(10)
+            raise fault
+        return store(image_id)
+
+    lookup = Cached(find, region, stale_if_error=600)
+    lookup("a")
+    region.expiration_time = 0
+    with ThreadPoolExecutor(8) as pool:
+        pool.submit(lookup, "a")
+        assert asked.wait(10)
+        others = [pool.submit(lookup, "a") for _ in range(7)]
+        assert all(waiting.acquire(timeout=10) for _ in others)
+        go_on.set()
+        assert [call.result(10) for call in others] == [RECORD] * 7
+    lines = [line for line in caplog.messages if "so an old one is used" in line]
+    assert len(lines) == (8 if isinstance(fault, StoreUnavailable) else 7)
+
+
 def test_without_an_expiration_time(store: Store) -> None:
     """A region that keeps images for good is refused at a lookup, for it may be configured late."""
     region = dogpile.make_region()
