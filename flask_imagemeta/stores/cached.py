@@ -29,6 +29,7 @@ _WAIT = 5  # seconds that a request waits for another request's lookup in the sa
 _WAIT_FOR_PROCESS = 2  # seconds of these that may be spent waiting for another process
 _POLL = 0.02  # seconds between checks whether another process is done
 _REST = 1  # second for which a cache that failed is not asked again
+_NO_KEY = "imagemeta:none"  # where the cache has nothing
 
 # The stores that regions have images of, by namespace.
 _stores: WeakKeyDictionary[CacheRegion, dict[str, Any]] = WeakKeyDictionary()
@@ -202,17 +203,25 @@ class Cached:
             return None
         try:
             kept = self._region.get_value_metadata(key, expiration_time=expiration)
+            return kept and _Found(from_plain_data(kept.payload), kept.cached_time)
         except Exception as error:
-            self._rest_until = time.monotonic() + _REST
-            logger.warning("the cache failed, so the store is asked: %s", short_repr(error))
+            if self._is_reachable():
+                logger.warning("what the cache has is not an image: %s", short_repr(error))
+            else:
+                self._rest_until = time.monotonic() + _REST
+                logger.warning("the cache failed, so the store is asked: %s", short_repr(error))
             return None
-        if kept is None:
-            return None
+
+    def _is_reachable(self) -> bool:
+        """Return whether the cache can be read at all; its errors do not tell.
+
+        A region's deserializer may raise anything, and so may a client whose server is down.
+        """
         try:
-            return _Found(from_plain_data(kept.payload), kept.cached_time)
-        except Exception as error:
-            logger.warning("what the cache has is not an image: %s", short_repr(error))
-            return None
+            self._region.get_value_metadata(_NO_KEY)
+        except Exception:
+            return False
+        return True
 
     def _keep(self, key: str, found: _Found, data: str) -> None:
         is_kept = found.image is not None or self._miss_expiration > 0

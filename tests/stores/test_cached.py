@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import pickle
 import threading
 import time
 import uuid
@@ -82,6 +83,10 @@ class Store:
         if self.fault is not None:
             raise self.fault
         return self.images.get(image_id)
+
+
+IN_JSON = {"serializer": lambda value: json.dumps(value).encode(), "deserializer": json.loads}
+PICKLED = {"serializer": pickle.dumps, "deserializer": pickle.loads}
 
 
 def make_region(**options: Any) -> Any:
@@ -263,9 +268,7 @@ def test_what_is_kept_is_plain(region: Any, store: Store) -> None:
 
 def test_a_region_of_json(store: Store) -> None:
     """A region that writes JSON rather than pickles keeps images, too."""
-    region = make_region(
-        serializer=lambda value: json.dumps(value).encode(), deserializer=json.loads
-    )
+    region = make_region(**IN_JSON)
     lookup = Cached(store, region)
     assert lookup("a") == lookup("a") == RECORD
 
@@ -920,6 +923,22 @@ def test_what_is_no_image_is_replaced(
     region.set(lookup._key("a"), kept)
     assert lookup("a") == lookup("a") == RECORD
     assert store.asked == ["a"]
+    assert "what the cache has is not an image" in caplog.text
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(IN_JSON, PICKLED), (PICKLED, IN_JSON)])
+def test_what_cannot_be_decoded_is_replaced(
+    ours: Any, theirs: Any, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An entry that the region's deserializer refuses counts as none, for its image alone."""
+    region, other = make_region(**ours), make_region(**theirs)
+    other.backend = region.backend
+    lookup = Cached(store, region)
+    lookup("d")
+    other.set(lookup._key("a"), to_plain_data(RECORD))
+    for image_id in ("a", "d") * 2:
+        assert lookup(image_id) == store.images[image_id]
+    assert store.asked == ["d", "a"]
     assert "what the cache has is not an image" in caplog.text
 
 
