@@ -143,8 +143,7 @@ class Cached:
         key = self._key(image_id)
         with self._lock:
             self._flights.pop(key, None)  # it may have read the image before the change
-        with _logged(f"image {short_repr(image_id)}: not removed from the cache"):
-            self._region.delete(key)
+        self._remove(key, image_id)
 
     def _forgetting(self, write: Callable[..., list[str]]) -> Callable[..., list[str]]:
         @wraps(write)
@@ -223,12 +222,24 @@ class Cached:
             return False
         return True
 
-    def _keep(self, key: str, found: _Found, data: str) -> None:
-        is_kept = found.image is not None or self._miss_expiration > 0
-        if not is_kept or time.monotonic() < self._rest_until:
+    def _replace(self, key: str, image_id: str, data: str | None, flight: Future[_Found]) -> None:
+        """Keep what the store has just said of an image, or at least nothing that is older.
+
+        :param data: The image, or None if it cannot be kept.
+        """
+        if time.monotonic() < self._rest_until or self._flights.get(key) is not flight:
             return
-        with _logged("the cache failed, so an image is not kept"):
-            self._region.set(key, data)
+        is_kept = False
+        if data is not None:
+            with _logged("the cache failed, so an image is not kept"):
+                self._region.set(key, data)
+                is_kept = self._flights.get(key) is flight  # it was not invalidated meanwhile
+        if not is_kept:
+            self._remove(key, image_id)
+
+    def _remove(self, key: str, image_id: object) -> None:
+        with _logged(f"image {short_repr(image_id)}: not removed from the cache"):
+            self._region.delete(key)
 
     # One lookup for all
 
@@ -257,28 +268,36 @@ class Cached:
     def _ask(self, key: str, image_id: str, flight: Future[_Found]) -> _Found:
         """Ask the store, unless another thread or process has done it since the cache was read."""
         with self._only_process(key):
-            return self._fresh(key) or self._keep_image(
-                key, image_id, self._store(image_id), flight
-            )
+            return self._fresh(key) or self._look_up(key, image_id, flight)
 
-    def _keep_image(self, key: str, image_id: str, image: Any, flight: Future[_Found]) -> _Found:
+    def _look_up(self, key: str, image_id: str, flight: Future[_Found]) -> _Found:
+        try:
+            image = self._store(image_id)
+            data = self._data(image_id, image)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            # Whoever may not see the image now must not see an old one when the store is down.
+            self._replace(key, image_id, None, flight)
+            raise
+        self._replace(key, image_id, data, flight)
+        # The first answer must look like the later ones, which come from the cache.
+        return _Found(image if data is None else from_plain_data(data))
+
+    def _data(self, image_id: str, image: Any) -> str | None:
+        """Return what to keep of an image, or of the fact that there is none; None for nothing."""
+        if image is None and self._miss_expiration <= 0:
+            return None
         if isinstance(image, ImageRecord) and image.access_granted and self._caller() is None:
             raise TypeError(
                 "the store showed an image to this caller alone, and Cached cannot tell callers "
                 "apart: give it the GlanceAPI itself, or a function made with functools.wraps"
             )
         try:
-            data = to_plain_data(image)
+            return to_plain_data(image)
         except NotPlain as error:
             logger.warning("image %s: not kept in the cache: %s", short_repr(image_id), error)
-            return _Found(image)
-        # The first answer must look like the later ones, which come from the cache.
-        found = _Found(from_plain_data(data))
-        if self._flights.get(key) is flight:
-            self._keep(key, found, data)
-            if self._flights.get(key) is not flight:  # invalidated meanwhile
-                self.invalidate(image_id)
-        return found
+            return None
 
     @contextmanager
     def _only_process(self, key: str) -> Iterator[None]:

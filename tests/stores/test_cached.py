@@ -11,6 +11,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -763,6 +764,51 @@ def test_the_line_of_a_stale_image_is_short(
     store.fault = StoreUnavailable("x\n" * 100_000)
     assert lookup("a") == RECORD
     assert len(caplog.messages[-1]) < 500
+
+
+def say_missing(store: Store, region: Any) -> None:
+    del store.images["d"]
+
+
+def say_what_is_not_plain(store: Store, region: Any) -> None:
+    store.images["d"] = {"id": "d", "size": Decimal(5)}
+
+
+def say_what_no_cache_takes(store: Store, region: Any) -> None:
+    store.images["d"] = {"id": "d", "size": 2}
+    break_methods(region, "set")
+
+
+def raise_an_error(store: Store, region: Any) -> None:
+    store.fault = ValueError("unreadable")
+
+
+@pytest.mark.parametrize(
+    "change", [say_missing, say_what_is_not_plain, say_what_no_cache_takes, raise_an_error]
+)
+def test_what_the_store_said_last_holds(
+    region: Any, store: Store, clock: Clock, change: Callable[[Store, Any], None]
+) -> None:
+    """An image is not used stale once the store has said something else, whether kept or not."""
+    lookup = Cached(store, region, miss_expiration=0, stale_if_error=600)
+    lookup("d")
+    clock.now += 61
+    change(store, region)
+    with suppress(ValueError):
+        assert lookup("d") == store.images.get("d")
+    store.fault = StoreUnavailable("down")
+    with pytest.raises(StoreUnavailable):
+        lookup("d")
+
+
+def test_a_failure_keeps_the_stale_image(region: Any, store: Store, clock: Clock) -> None:
+    """However often the store is unavailable, the old image remains until its time is over."""
+    lookup = Cached(store, region, stale_if_error=600)
+    lookup("d")
+    store.fault = StoreUnavailable("down")
+    for _ in range(3):
+        clock.now += 100
+        assert lookup("d")["size"] == 1
 
 
 def test_another_error_does_not_use_a_stale_image(region: Any, store: Store, clock: Clock) -> None:
