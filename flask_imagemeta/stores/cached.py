@@ -6,9 +6,8 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from hashlib import sha256
 from inspect import unwrap
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -18,6 +17,8 @@ from ..age import note_age
 from ..exceptions import StoreUnavailable, one_line, short_repr
 from ..image import ImageRecord
 from ..request_id import logger
+from .flights import Flights
+from .per_process import PerProcess
 from .plain_data import VERSION, NotPlain, from_plain_data, to_plain_data
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_WAIT = 5  # seconds that a request waits for another request's lookup in the same process
-_WAIT_FOR_PROCESS = 2  # seconds of these that may be spent waiting for another process
+_WAIT_FOR_PROCESS = 2  # seconds that a lookup waits for another process
 _POLL = 0.02  # seconds between checks whether another process is done
 _REST = 1  # second for which a cache that failed is not asked again
 _NO_KEY = "imagemeta:none"  # where the cache has nothing
@@ -53,8 +53,7 @@ class Cached:
 
     If several requests need an image that is not cached, one in each process asks the store; with
     a region that has a ``distributed_lock``, one in all processes. The others wait for it, at most
-    5 seconds. A failure of the cache is logged; after a failed
-    read, the cache is not used for a second.
+    5 seconds. A failure of the cache is logged; if it cannot be read, it is not used for a second.
 
     All other methods of the store, such as ``walk``, ``search`` and ``add``, are available here.
 
@@ -96,8 +95,7 @@ class Cached:
             )
         # Returns a key for the caller whose token the store uses; None if it uses none.
         self._caller: Callable[[], str | None] = getattr(self._has, "caller_key", lambda: None)
-        self._lock = threading.Lock()
-        self._flights: dict[str, Future[_Found]] = {}  # the lookups under way, by key
+        self._flights = PerProcess(Flights)  # in a fork, no lookup of the parent's ever ends
         self._rest_until = 0.0
         with _stores_lock:
             first = _stores.setdefault(region, {}).setdefault(namespace, store)
@@ -141,8 +139,7 @@ class Cached:
             Give the store a session, or let the image expire.
         """
         key = self._key(image_id)
-        with self._lock:
-            self._flights.pop(key, None)  # it may have read the image before the change
+        self._flights.get().forget(key)  # a lookup may have read the image before the change
         self._remove(key, image_id)
 
     def _forgetting(self, write: Callable[..., list[str]]) -> Callable[..., list[str]]:
@@ -222,18 +219,20 @@ class Cached:
             return False
         return True
 
-    def _replace(self, key: str, image_id: str, data: str | None, flight: Future[_Found]) -> None:
+    def _replace(
+        self, key: str, image_id: str, data: str | None, may_keep: Callable[[], bool]
+    ) -> None:
         """Keep what the store has just said of an image, or at least nothing that is older.
 
         :param data: The image, or None if it cannot be kept.
         """
-        if time.monotonic() < self._rest_until or self._flights.get(key) is not flight:
+        if not may_keep() or time.monotonic() < self._rest_until:
             return
         is_kept = False
         if data is not None:
             with _logged("the cache failed, so an image is not kept"):
                 self._region.set(key, data)
-                is_kept = self._flights.get(key) is flight  # it was not invalidated meanwhile
+                is_kept = may_keep()  # still: not if it was invalidated meanwhile
         if not is_kept:
             self._remove(key, image_id)
 
@@ -245,32 +244,14 @@ class Cached:
 
     def _find(self, key: str, image_id: str) -> _Found:
         """Return what the store finds; requests that arrive meanwhile share the result."""
-        mine: Future[_Found] = Future()
-        with self._lock:
-            flight = self._flights.setdefault(key, mine)
-        if flight is not mine:
-            return _wait_for(flight)
-        try:
-            found = self._ask(key, image_id, flight)
-        except BaseException as error:
-            # If this request's thread is ended, the requests that wait for it must continue.
-            is_ours = isinstance(error, Exception)
-            flight.set_exception(error if is_ours else StoreUnavailable("the lookup was ended"))
-            raise
-        else:
-            flight.set_result(found)
-            return found
-        finally:
-            with self._lock:
-                if self._flights.get(key) is flight:
-                    del self._flights[key]
+        return self._flights.get().share(key, partial(self._ask, key, image_id))
 
-    def _ask(self, key: str, image_id: str, flight: Future[_Found]) -> _Found:
+    def _ask(self, key: str, image_id: str, may_keep: Callable[[], bool]) -> _Found:
         """Ask the store, unless another thread or process has done it since the cache was read."""
         with self._only_process(key):
-            return self._fresh(key) or self._look_up(key, image_id, flight)
+            return self._fresh(key) or self._look_up(key, image_id, may_keep)
 
-    def _look_up(self, key: str, image_id: str, flight: Future[_Found]) -> _Found:
+    def _look_up(self, key: str, image_id: str, may_keep: Callable[[], bool]) -> _Found:
         try:
             image = self._store(image_id)
             data = self._data(image_id, image)
@@ -278,9 +259,9 @@ class Cached:
             raise
         except Exception:
             # Whoever may not see the image now must not see an old one when the store is down.
-            self._replace(key, image_id, None, flight)
+            self._replace(key, image_id, None, may_keep)
             raise
-        self._replace(key, image_id, data, flight)
+        self._replace(key, image_id, data, may_keep)
         # The first answer must look like the later ones, which come from the cache.
         return _Found(image if data is None else from_plain_data(data))
 
@@ -322,12 +303,6 @@ class Cached:
                 return None
             time.sleep(_POLL)
         return mutex
-
-
-def _wait_for(flight: Future[_Found]) -> _Found:
-    if not wait([flight], _WAIT).done:
-        raise StoreUnavailable(f"another request's lookup took more than {_WAIT} seconds")
-    return flight.result()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A pool of connections for each process."""
+"""One object for each process, such as a pool of connections."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ T = TypeVar("T")
 
 
 class PerProcess(Generic[T]):
-    """One pool for each process: if two shared connections, they would mix up their answers.
+    """One object for each process: if two shared connections, they would mix up their answers.
 
-    After a fork, each child gets a new pool. It keeps a reference to the parent's, because closing
-    that in a child could end the parent's connections.
+    After a fork, each child gets a new object. It keeps a reference to the parent's, because
+    closing that in a child could end the parent's connections.
 
-    :param make: Makes a pool, without connecting yet. Concurrent threads may each make one; only
-        one is kept.
+    :param make: Makes an object, without connecting yet. Concurrent threads may each make one;
+        only one is kept.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -24,7 +24,7 @@ class PerProcess(Generic[T]):
         self._made: dict[int, T] = {}
 
     def get(self) -> T:
-        """Return this process's pool."""
+        """Return this process's object."""
         pid = os.getpid()
         if pid not in self._made:
             self._made.setdefault(pid, self._make())

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import pickle
+import subprocess
+import sys
 import threading
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import datetime, timedelta, timezone
@@ -27,7 +30,7 @@ from werkzeug.exceptions import Unauthorized
 
 from flask_imagemeta import Identity, ImageMeta, Query, StoreUnavailable
 from flask_imagemeta.image import ImageRecord
-from flask_imagemeta.stores import Cached, GlanceAPI, cached
+from flask_imagemeta.stores import Cached, GlanceAPI, cached, flights
 from flask_imagemeta.stores.plain_data import (
     VERSION,
     NotPlain,
@@ -546,13 +549,13 @@ def test_an_application_factory(store: Store) -> None:
 def waiting(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
     """Released once for each request that begins to wait for another one's lookup."""
     semaphore = threading.Semaphore(0)
-    wait = cached.wait
+    wait = flights.wait
 
     def counted(*args: Any) -> Any:
         semaphore.release()
         return wait(*args)
 
-    monkeypatch.setattr(cached, "wait", counted)
+    monkeypatch.setattr(flights, "wait", counted)
     return semaphore
 
 
@@ -603,24 +606,109 @@ def test_a_stampede_on_a_store_that_is_down(
     assert store.asked == ["a"]
 
 
-def test_a_wait_has_a_bound(region: Any, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request does not wait longer than stated for another one's lookup."""
-    monkeypatch.setattr(cached, "_WAIT", 0.05)
-    asked, go_on = threading.Event(), threading.Event()
+class Hang:
+    """A store whose images have the number of their lookup as size, and whose first one hangs."""
 
-    def find(image_id: str) -> Any:
-        asked.set()
-        assert go_on.wait(10)
-        return store(image_id)
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self.asked = 0
+        self.go_on = threading.Event()
+        self._pool = pool
+        self._begun = threading.Event()
 
-    lookup = Cached(find, region, stale_if_error=60)
-    with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(lookup, "a")
-        assert asked.wait(10)
+    def __call__(self, image_id: str) -> dict[str, Any]:
+        self.asked += 1
+        size = self.asked
+        if size == 1:
+            self._begun.set()
+            assert self.go_on.wait(10)
+        return {"id": image_id, "size": size}
+
+    def overdue(self, lookup: Cached) -> Future[Any]:
+        """Return a lookup under way for which another request has waited too long."""
+        first = self._pool.submit(lookup, "a")
+        assert self._begun.wait(10)
         with pytest.raises(StoreUnavailable, match=r"more than 0\.05 seconds"):
             lookup("a")
-        go_on.set()
-        assert first.result(10) == RECORD
+        return first
+
+
+@pytest.fixture
+def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hang]:
+    """A store whose first lookup hangs; a request waits 50 ms for it."""
+    monkeypatch.setattr(flights, "_WAIT", 0.05)
+    with ThreadPoolExecutor(1) as pool:
+        hang = Hang(pool)
+        yield hang
+        hang.go_on.set()
+
+
+def test_a_wait_has_a_bound(region: Any, hang: Hang) -> None:
+    """A request does not wait longer than stated for another one's lookup, which goes on."""
+    lookup = Cached(hang, region, stale_if_error=60)
+    first = hang.overdue(lookup)
+    hang.go_on.set()
+    assert first.result(10)["size"] == 1
+
+
+def test_after_a_wait_the_store_is_asked_again(region: Any, hang: Hang) -> None:
+    """A lookup that hangs does not keep later requests from asking."""
+    lookup = Cached(hang, region)
+    hang.overdue(lookup)
+    assert lookup("a")["size"] == 2
+
+
+def test_a_late_answer_is_not_kept_over_a_newer_one(region: Any, hang: Hang) -> None:
+    """Of lookups that overlap, what the one that began last has found is kept."""
+    lookup = Cached(hang, region)
+    first = hang.overdue(lookup)
+    lookup("a")
+    hang.go_on.set()
+    assert first.result(10)["size"] == 1
+    assert lookup("a")["size"] == 2
+
+
+def test_a_late_answer_is_kept_where_there_is_no_newer_one(region: Any, hang: Hang) -> None:
+    """A store that is slower than any request waits is cached nonetheless."""
+    lookup = Cached(hang, region)
+    first = hang.overdue(lookup)
+    hang.go_on.set()
+    first.result(10)
+    assert (lookup("a")["size"], hang.asked) == (1, 1)
+
+
+def test_a_fork_during_a_lookup() -> None:
+    """A process forked during a lookup, which never ends there, makes its own."""
+    script = """
+import os, threading
+from dogpile.cache import make_region
+from flask_imagemeta.stores import Cached
+
+def find(image_id):
+    if os.getpid() == parent:
+        begun.set()
+        assert go_on.wait(10)
+    return {"id": image_id}
+
+parent = os.getpid()
+begun, go_on = threading.Event(), threading.Event()
+lookup = Cached(find, make_region().configure("dogpile.cache.memory", expiration_time=60))
+thread = threading.Thread(target=lookup, args=("a",))
+thread.start()
+assert begun.wait(10)
+child = os.fork()
+if child == 0:
+    try:
+        assert lookup("a") == {"id": "a"}
+        os._exit(0)
+    finally:
+        os._exit(1)
+status = os.waitpid(child, 0)[1]
+go_on.set()
+thread.join()
+assert status == 0
+"""
+    environ = os.environ | {"PYTHONWARNINGS": ""}  # newer Pythons warn of forks with threads
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60, env=environ)
 
 
 def test_a_thread_that_ends_does_not_end_others(region: Any, waiting: threading.Semaphore) -> None:
@@ -828,7 +916,7 @@ def test_a_wait_that_ends_uses_a_stale_image(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A request that waits too long uses an old image, too, and says so in the log."""
-    monkeypatch.setattr(cached, "_WAIT", 0.05)
+    monkeypatch.setattr(flights, "_WAIT", 0.05)
     asked, go_on = threading.Event(), threading.Event()
 
     def find(image_id: str) -> Any:
