@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial, wraps
 from hashlib import sha256
 from inspect import unwrap
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from ..age import note_age
@@ -23,8 +23,6 @@ from .plain_data import VERSION, NotPlain, from_plain_data, to_plain_data
 
 if TYPE_CHECKING:
     from dogpile.cache.region import CacheRegion
-
-T = TypeVar("T")
 
 _WAIT_FOR_PROCESS = 2  # seconds that a lookup waits for another process
 _POLL = 0.02  # seconds between checks whether another process is done
@@ -226,6 +224,7 @@ class Cached:
 
         :param data: The image, or None if it cannot be kept.
         """
+        # Even of a cache that rests, a lookup that began earlier must not write to it later.
         if not may_keep() or time.monotonic() < self._rest_until:
             return
         is_kept = False
