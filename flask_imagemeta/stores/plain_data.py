@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from ..exceptions import StoreUnavailable, one_line, short_repr
-from ..image import ImageRecord, ReadOnlyProperties
+from ..image import FIELDS, ImageRecord, ReadOnlyProperties, get_field
 from .unreadable import ImageParts
 
 # Part of every key in a cache. Increase it whenever the format changes, so that two versions of
@@ -81,8 +81,11 @@ def from_plain_data(data: str) -> Any:
 def _values_of(image: Any) -> dict[str, Any]:
     if type(image) is ImageRecord:  # a subclass may have more fields, or other rules
         return {one.name: getattr(image, one.name) for one in fields(ImageRecord)}
-    if type(image) is dict or isinstance(image, Row):
+    if type(image) is dict:
         return dict(image)
+    if isinstance(image, Row):  # whose column Owner is the field owner
+        found = {name: get_field(image, name) for name in FIELDS}
+        return dict(image) | {name: value for name, value in found.items() if value is not None}
     if type(image) is ImageParts:
         raise NotPlain("one of its fields cannot be read")
     raise TypeError(

@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import pickle
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -133,6 +134,15 @@ def test_plain_data_gives_the_image_back(image: Any) -> None:
     back = from_plain_data(to_plain_data(image))
     assert back == image
     assert type(back) is type(image)
+
+
+def test_plain_data_of_a_row_of_sqlite3() -> None:
+    """A column of a row is a field in any case, also when the row comes from the cache."""
+    connection = sqlite3.connect(":memory:")
+    connection.row_factory = sqlite3.Row
+    row = connection.execute("SELECT 'a' AS id, 'p' AS Owner").fetchone()
+    connection.close()
+    assert from_plain_data(to_plain_data(row))["owner"] == "p"
 
 
 def test_plain_data_of_headers_values() -> None:
