@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from inspect import unwrap
@@ -182,7 +182,7 @@ class _Copying:
         while page := list(islice(pages, _PAGE)):
             # If the source changes meanwhile, its walk may give an image twice.
             images = {read_id(image): image for image in self._readable(page)}
-            for image in self._put(list(images.values())):
+            for image in self._put(list(images.values())) if images else ():
                 if self._verify:
                     self._compare(image)
 
@@ -202,23 +202,27 @@ class _Copying:
             else:
                 self._report(image, unreachable(str(image_id)))
 
-    def _put(self, images: list[Any]) -> list[Any]:
+    def _put(self, images: list[Any], before: Sequence[Any] = ()) -> list[Any]:
         """Write images and return those that the store accepted.
 
-        They are one transaction. If the store refuses one of them, each is written separately.
+        They are one transaction. If the store refuses it, each half of them is written separately.
+
+        :param before: The images of the page that were accepted before these. A dry run does not
+            leave them in the store, so it tries them again, together with these.
         """
+        tried = [*before, *images] if self._dry_run else images
         try:
-            self._target.put(images, dry_run=self._dry_run)
+            self._target.put(tried, dry_run=self._dry_run)
         except (ValueError, OverflowError) as error:
-            if len(images) > 1:
-                return [kept for image in images for kept in self._put([image])]
-            if isinstance(error, InvalidImage):
-                self._report(images[0], refusal(error))
-            else:
-                self._report(images[0], Loss("refused", "image", str(error)))
-            return []
-        self._counts["copied"] += len(images)
-        return images
+            if len(images) == 1:
+                self._report(images[0], _refusal(error))
+                return []
+        else:
+            self._counts["copied"] += len(images)
+            return images
+        middle = len(images) // 2
+        accepted = self._put(images[:middle], before)
+        return accepted + self._put(images[middle:], [*before, *accepted])
 
     def _compare(self, image: Any) -> None:
         """Compare what both stores answer for an image, and report the differences.
@@ -251,6 +255,13 @@ class _Copying:
     def _report(self, image: Any, *losses: Loss) -> None:
         self._counts[losses[0].kind] += 1
         report_losses(image, losses, is_json=self._is_json)
+
+
+def _refusal(error: Exception) -> Loss:
+    """Return the loss of an image that the target refuses."""
+    if isinstance(error, InvalidImage):
+        return refusal(error)
+    return Loss("refused", "image", str(error))
 
 
 def _with_members(image: Any) -> Any:

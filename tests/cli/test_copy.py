@@ -30,8 +30,6 @@ from . import copy_app
 from .copy_app import Image, Member, Mixin, Rows, create_app, db
 
 ROOT = Path(__file__).parents[2]
-
-
 @contextmanager
 def target_app(url: str, lookup: Any = None) -> Iterator[Flask]:
     app = create_app(url, lookup)
@@ -279,6 +277,42 @@ def test_a_dry_run_changes_nothing(target: Flask, source: Any) -> None:
     assert "1 image can be copied, 1 refused\n" in result.stderr
     with target.app_context():
         assert ModelStore(Image).count() == 0
+
+
+@pytest.mark.parametrize("kind", ["mariadb"])
+def test_a_dry_run_sees_images_that_exclude_each_other(
+    kind: str, tmp_path: Path, source: Any
+) -> None:
+    """A dry run refuses what the copy refuses, if the reason is another image of its page."""
+    images = [{"id": image_id} for image_id in ("a", "b", "A", "c", "b ", "d", "e" * 37)]
+    with new_database(kind, tmp_path) as url, target_app(url) as app:
+        dry = copy(app, source(*images), "--dry-run", status=1)
+        real = copy(app, source(*images), "--no-verify", status=1)
+        assert dry.stdout == real.stdout
+        assert [line.split(":")[0] for line in dry.stdout.splitlines()] == ["A", "b ", "e" * 37]
+        assert dry.stderr == real.stderr.replace("copied", "can be copied")
+
+
+def test_few_transactions_find_an_image_that_is_refused(source: Any) -> None:
+    """A page with one image that the store refuses is split a few times, not into each image."""
+    calls: list[int] = []
+
+    class Store:
+        def __call__(self, image_id: str) -> None: ...
+
+        def put(self, images: Any, *, dry_run: bool) -> list[str]:
+            calls.append(len(images))
+            if any(image["id"] == "77" for image in images):
+                raise ValueError("it has this id")
+            return [image["id"] for image in images]
+
+    app = Flask("app")
+    ImageMeta(app, lookup=Store())
+    images = [{"id": f"{number}"} for number in range(100)]
+    result = copy(app, source(*images), "--no-verify", status=1)
+    assert result.stdout == "77: refused: image: it has this id\n"
+    assert "99 images copied, 1 refused" in result.stderr
+    assert len(calls) < 20
 
 
 def test_a_shared_image_needs_members(tmp_path: Path, source: Any) -> None:
