@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import ChainMap, Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from inspect import unwrap
@@ -23,7 +23,6 @@ from ..image import ImageRecord, read_field
 from ..state import State
 from ..stores import GlanceDatabase, Walkable, Writable
 from ..stores.errors import words_of
-from ..stores.members import LazyMembers
 from .common import (
     check_store,
     find_state,
@@ -40,6 +39,7 @@ from .losses import Loss, refusal, unreachable
 from .output import CommandError, remark
 
 _PAGE = 100  # images in one transaction
+_READ_AGAIN = (str, bytes, list, tuple, set, frozenset)  # the same each time they are read
 
 
 @click.command("copy", short_help="Fill the store with the images of another one.")
@@ -230,27 +230,21 @@ class _Copying:
         An image that differs is read once more, because both stores may be in use.
         """
         image_id = str(read_field(image, "id"))
-        found = self._find_in_target(image_id)
+        found = _find(self._state.hooks.lookup, image_id)
         if is_same_image(image, found, self._state.schema):
             return
         callers = choose_callers(image)
         expected = self._answers.find(image, callers)
         if not compare(expected, self._answers.find(found, callers)):
             return
-        again = self._origin(image_id) if callable(self._origin) else image
+        again = _find(self._origin, image_id) if callable(self._origin) else image
         changes = compare(expected, self._answers.find(again, callers))
-        found = self._find_in_target(image_id)
+        found = _find(self._state.hooks.lookup, image_id)
         differences = compare(expected, self._answers.find(found, callers))
         if changes:
             self._report(image, *(Loss("changed", *change) for change in changes))
         elif differences:
             self._report(image, *(Loss("different", *one) for one in differences))
-
-    def _find_in_target(self, image_id: str) -> Any:
-        found = self._state.hooks.lookup(image_id)
-        with suppress(InvalidImage):  # raised again if an answer depends on them
-            found = _with_members(found)
-        return found
 
     def _report(self, image: Any, *losses: Loss) -> None:
         self._counts[losses[0].kind] += 1
@@ -264,10 +258,36 @@ def _refusal(error: Exception) -> Loss:
     return Loss("refused", "image", str(error))
 
 
+def _find(lookup: Callable[[str], Any], image_id: str) -> Any:
+    """Return the image that a lookup finds, with its members fetched, or None."""
+    found = lookup(image_id)
+    with suppress(InvalidImage):  # raised again if an answer depends on them
+        found = _with_members(found)
+    return found
+
+
 def _with_members(image: Any) -> Any:
-    """Return an image with its members fetched, because they are read several times."""
+    """Return an image with its members fetched, because they are read several times.
+
+    Some can be read only once: a host's walk may give a generator.
+    """
+    members = read_field(image, "members")
+    if isinstance(members, _READ_AGAIN) or not isinstance(members, Iterable):
+        return image
+    fetched = tuple(members)
     if isinstance(image, ImageRecord):
-        return replace(image, members=tuple(image.members))
-    if type(image) is dict and isinstance(image.get("members"), LazyMembers):
-        return {**image, "members": tuple(image["members"])}
-    return image
+        return replace(image, members=fetched)
+    if isinstance(image, Mapping):
+        return ChainMap({"members": fetched}, image)  # type: ignore[arg-type]
+    return _WithMembers(image, fetched)
+
+
+class _WithMembers:
+    """An object with its members fetched; everything else is the object's own."""
+
+    def __init__(self, image: Any, members: tuple[Any, ...]) -> None:
+        self._image = image
+        self.members = members
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._image, name)

@@ -8,6 +8,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+from collections import UserDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -516,6 +517,18 @@ def test_the_source_may_come_from_the_environment(
     """A URL with a password need not stand among the arguments of a process."""
     monkeypatch.setenv("FLASK_IMAGEMETA_COPY_SOURCE", source({"id": "a"}))
     copy(target, "--no-verify", status=0)
+
+
+@pytest.mark.parametrize("make", [dict, ImageRecord, SimpleNamespace, UserDict])
+def test_members_that_can_be_read_only_once(make: Any, target: Flask, source: Any) -> None:
+    """Members that are a generator arrive, and are compared, even if the page has to be split."""
+    members = (member for member in ("p", "q"))
+    shared = {"visibility": "shared", "owner": "o", "members": members}
+    a = make(id="a", status="active", created_at=copy_app.TIME, **shared)
+    result = copy(target, source(a, make(id="b", size=2**64)), status=1)
+    assert "1 image copied, 1 refused, 0 different" in result.stderr
+    with target.app_context():
+        assert sorted(db.session.scalars(sa.select(Member.member))) == ["p", "q"]
 
 
 def test_members_are_replaced(target: Flask, source: Any) -> None:
