@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from ..access import Identity, is_access_granted
@@ -24,21 +24,32 @@ Answers = dict[str, dict[str, str]]
 _SIGNALS = (image_shown, image_hidden, image_missing, store_unavailable)
 
 
-def choose_callers(image: Any) -> dict[str, Identity]:
-    """Return an admin, a stranger and, if the image has them, its owner and one of its members.
+def choose_callers(image: Any, found: Any) -> dict[str, Identity]:
+    """Return an admin, a stranger, an image's owner, and its members in either store.
 
     A field that cannot be read adds no caller; the answers show that it cannot be read.
+
+    :param found: The image of the same id in the other store.
     """
     callers = {"an admin": Identity(roles=["admin"]), "a stranger": STRANGER}
     owner = _read(image, "owner")
     if owner is not None:
         callers["the owner"] = Identity(project_id=str(owner))
-    if _read(image, "visibility") in (None, "shared"):
-        members = _read(image, "members") or ()
-        member = next((str(one) for one in members if one is not None), None)
-        if member is not None:
-            callers["a member"] = Identity(project_id=member)
+    for member in sorted({*_members(image), *_members(found)}):
+        callers[f"the member {member!r}"] = Identity(project_id=member)
     return callers
+
+
+def _members(image: Any) -> list[str]:
+    """Return the members of an image that is shared."""
+    if _read(image, "visibility") not in (None, "shared"):
+        return []
+    members = _read(image, "members")
+    if isinstance(members, (str, bytes)) or not isinstance(members, Iterable):
+        return []
+    with suppress(InvalidImage):  # some are fetched only now
+        return [str(member) for member in members if member is not None]
+    return []
 
 
 def _read(image: Any, name: str) -> Any:
@@ -71,7 +82,7 @@ def _comparable(value: Any) -> str:
     """Return text that is the same only for the same value: 1 and True are equal, but differ."""
     if isinstance(value, Mapping):
         return repr(sorted(value.items()))
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, set, frozenset)):
         return repr(sorted(map(repr, value)))
     return repr(value)
 

@@ -58,7 +58,7 @@ def command(source: str, name: str, dry_run: bool, verify: bool, is_json: bool) 
 
     SOURCE is the URL of a Glance's database, or package.module:name of a store that can be
     walked. Images that already exist there are updated, so the command can be run again. Then it
-    compares, for each image, what an admin, the owner, a member and a stranger would get from
+    compares, for each image, what an admin, the owner, each member and a stranger would get from
     either store.
 
     Exit status: 0 when every image was copied and is the same, 1 when there is something to
@@ -233,7 +233,7 @@ class _Copying:
         found = _find(self._state.hooks.lookup, image_id)
         if is_same_image(image, found, self._state.schema):
             return
-        callers = choose_callers(image)
+        callers = choose_callers(image, found)
         expected = self._answers.find(image, callers)
         if not compare(expected, self._answers.find(found, callers)):
             return

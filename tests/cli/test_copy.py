@@ -21,8 +21,9 @@ import sqlalchemy as sa
 from click.testing import Result
 from flask import Flask
 
-from flask_imagemeta import ImageMeta, ImageRecord, StoreUnavailable
+from flask_imagemeta import ImageMeta, ImageRecord, InvalidImage, StoreUnavailable
 from flask_imagemeta.stores import GlanceAPI, GlanceDatabase, ModelStore
+from flask_imagemeta.stores.members import LazyMembers
 
 from ..stores.databases import GLANCE, KINDS, load_glance, new_database
 from ..stores.glance_list import GlanceList
@@ -529,6 +530,45 @@ def test_members_that_can_be_read_only_once(make: Any, target: Flask, source: An
     assert "1 image copied, 1 refused, 0 different" in result.stderr
     with target.app_context():
         assert sorted(db.session.scalars(sa.select(Member.member))) == ["p", "q"]
+
+
+@pytest.mark.parametrize(("kept", "member"), [(["p"], "q"), (["p", "q", "r"], "r")])
+def test_every_member_is_compared(kept: list[str], member: str, source: Any) -> None:
+    """A target that loses a member is reported, and so is one that keeps one too many."""
+    image = {"id": "a", "visibility": "shared", "owner": "o", "members": ["p", "q"]}
+
+    class Store:
+        def __call__(self, image_id: str) -> Any:
+            return image | {"members": kept}
+
+        def put(self, images: Any, *, dry_run: bool) -> list[str]:
+            return ["a"]
+
+    app = Flask("app")
+    ImageMeta(app, lookup=Store())
+    result = copy(app, source(image), status=1)
+    assert f"a: different: status: the member {member!r} would get " in result.stdout
+
+
+def test_members_of_the_target_that_cannot_be_read(source: Any) -> None:
+    """If the target cannot read an image's members, that is a difference, and the rest goes on."""
+
+    def fetch(project_id: str | None) -> Any:
+        raise InvalidImage("members", None, "cannot be read")
+
+    class Store:
+        def __call__(self, image_id: str) -> Any:
+            return image | {"id": image_id, "members": LazyMembers(fetch)}
+
+        def put(self, images: Any, *, dry_run: bool) -> list[str]:
+            return [image["id"] for image in images]
+
+    app = Flask("app")
+    image = {"visibility": "shared", "owner": "o", "members": ["p"]}
+    ImageMeta(app, lookup=Store())
+    result = copy(app, source(image | {"id": "a"}, image | {"id": "b"}), status=1)
+    assert "a: different: status: a stranger would get '500', not '404'" in result.stdout
+    assert "2 images copied, 0 refused, 2 different" in result.stderr
 
 
 def test_members_are_replaced(target: Flask, source: Any) -> None:
