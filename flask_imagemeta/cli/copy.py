@@ -213,7 +213,7 @@ class _Copying:
         tried = [*before, *images] if self._dry_run else images
         try:
             self._target.put(tried, dry_run=self._dry_run)
-        except (ValueError, OverflowError) as error:
+        except (ValueError, OverflowError, RecursionError) as error:
             if len(images) == 1:
                 self._report(images[0], _refusal(error))
                 return []

@@ -39,6 +39,7 @@ _KEPT: tuple[tuple[type[Any], Any, str], ...] = (
 _PARSERS = ((Integer, WholeNumber()), (DateTime, Timestamp()))
 _UTC = timezone.utc
 _PRECISION = re.compile(r"\((\d)\)")  # of a type such as DATETIME(6)
+_MAX_DEPTH = 100  # far less than Python can write as JSON, and read again; a list may hold itself
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -99,6 +100,8 @@ def misfit(value: Any, column: Column[Any], dialect: Dialect) -> str | None:
         return _misfit_time(value, column, dialect)
     if isinstance(column_type, String):
         return _misfit_text(value, column, dialect)
+    if _is_too_deep(value):
+        return f"lists and mappings are more than {_MAX_DEPTH} levels deep"
     if isinstance(column_type, JSON) and _has_nul(value):
         is_jsonb = column_type.compile(dialect=dialect) == "JSONB"
         return f"the column {column} is JSONB, which cannot hold NUL" if is_jsonb else None
@@ -140,6 +143,14 @@ def _misfit_text(value: str, column: Column[Any], dialect: Dialect) -> str | Non
     if length is not None and len(value) > length and dialect.name != "sqlite":
         return f"the column {column} holds {length} characters, not {len(value)}"
     return None
+
+
+def _is_too_deep(value: Any, depth: int = 0) -> bool:
+    if depth > _MAX_DEPTH:
+        return True
+    if isinstance(value, Mapping):
+        value = [*value.values()]
+    return isinstance(value, (list, tuple)) and any(_is_too_deep(one, depth + 1) for one in value)
 
 
 def _has_nul(value: Any) -> bool:

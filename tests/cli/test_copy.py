@@ -11,7 +11,7 @@ import sys
 from collections import UserDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import reduce, wraps
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,6 +32,9 @@ from . import copy_app
 from .copy_app import Image, Member, Mixin, Rows, create_app, db
 
 ROOT = Path(__file__).parents[2]
+DEEP = reduce(lambda inner, _: [inner], range(2_000), "a")
+
+
 @contextmanager
 def target_app(url: str, lookup: Any = None) -> Iterator[Flask]:
     app = create_app(url, lookup)
@@ -270,6 +273,46 @@ def test_what_the_target_cannot_keep_is_reported(target: Flask, source: Any) -> 
     assert "2 images copied, 2 refused" in result.stderr
     with target.app_context():
         assert [image["id"] for image in ModelStore(Image).walk()] == ["a", "c"]
+
+
+def test_a_value_that_is_nested_too_deep(target: Flask, source: Any) -> None:
+    """A property that no JSON column can keep refuses its image alone."""
+    name = source({"id": "a"}, {"id": "b", "properties": {"k": DEEP}}, {"id": "c"})
+    result = copy(target, name, "--no-verify", status=1)
+    assert "b: refused: properties: {'k': [[[...]]]}: lists and mappings are" in result.stdout
+    assert "2 images copied, 1 refused" in result.stderr
+
+
+@pytest.mark.parametrize(("write", "status"), [(repr, 1), (len, 0)])
+def test_a_value_that_is_nested_too_deep_for_a_custom_store(
+    write: Callable[[Any], Any], status: int, source: Any
+) -> None:
+    """A custom store's RecursionError refuses its image alone; a store without one is compared."""
+    images: dict[str, Any] = {}
+
+    class Store:
+        def __call__(self, image_id: str) -> Any:
+            return images[image_id]
+
+        def put(self, new: Any, *, dry_run: bool) -> list[str]:
+            for image in new:
+                write(image)
+            images.update({image["id"]: image for image in new})
+            return [*images]
+
+    app = Flask("app")
+    ImageMeta(app, lookup=Store())
+    result = copy(app, source({"id": "a", "properties": {"k": DEEP}}, {"id": "b"}), status=status)
+    assert f"{2 - status} image" in result.stderr
+    assert f"{status} refused, 0 different" in result.stderr
+
+
+def test_names_that_have_no_order(target: Flask, source: Any) -> None:
+    """A property's name may be a number, which arrives as text: the images are the same."""
+    properties: Any = {1: "x", "b": "y"}
+    image = sa_time(ImageRecord("a", min_disk=0, min_ram=0, properties=properties))
+    result = copy(target, source(image), status=0)
+    assert "1 image copied, 0 refused, 0 different" in result.stderr
 
 
 def test_a_dry_run_changes_nothing(target: Flask, source: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta, timezone
 from enum import Enum
+from functools import reduce
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -53,6 +54,8 @@ FULL = ImageRecord(
     properties={"os": "debian", "größe": " x "},
     members=("q", "r"),
 )
+
+DEEP = reduce(lambda inner, _: [inner], range(2_000), "a")
 
 
 class Base(DeclarativeBase):
@@ -675,6 +678,7 @@ def test_a_field_that_is_part_of_the_key(way: str) -> None:
             "protected = 'yes': .* holds True or False, not str",
         ),
         (Json, {"owner": "a\ud800"}, r"owner = 'a\\ud800': no database can hold a lone surrogate"),
+        (Json, {"properties": {"a": DEEP}}, "properties = .*: lists and mappings are more than"),
         (Json, {"members": "q"}, "members = 'q': must be an iterable of project ids"),
         (Json, {"is_public": "yes"}, "is_public = 'yes': is neither true nor false"),
         (Rows, {"properties": ["a"]}, "properties = .*: must be a mapping of names to values"),
