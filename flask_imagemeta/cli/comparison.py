@@ -22,6 +22,8 @@ from .losses import STRANGER
 Answers = dict[str, dict[str, str]]
 
 _SIGNALS = (image_shown, image_hidden, image_missing, store_unavailable)
+# When PostgreSQL refuses a batch, psycopg warns of it with the names of host, user and database.
+_LOGS = (logger.logger, logging.getLogger("psycopg"))
 
 
 def choose_callers(image: Any, found: Any) -> dict[str, Identity]:
@@ -143,14 +145,11 @@ def compare(source: Answers, target: Answers) -> list[tuple[str, str]]:
 
 @contextmanager
 def unnoticed() -> Iterator[None]:
-    """Send no signals and log nothing: there is no client."""
-    log = logger.logger
-    level = log.level
-    log.setLevel(logging.CRITICAL + 1)
-    try:
-        with ExitStack() as stack:
-            for signal in _SIGNALS:
-                stack.enter_context(signal.muted())
-            yield
-    finally:
-        log.setLevel(level)
+    """Send no signals and log nothing: there is no client, and what is refused is reported."""
+    with ExitStack() as stack:
+        for log in _LOGS:
+            stack.callback(log.setLevel, log.level)
+            log.setLevel(logging.CRITICAL + 1)
+        for signal in _SIGNALS:
+            stack.enter_context(signal.muted())
+        yield

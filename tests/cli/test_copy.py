@@ -264,6 +264,25 @@ def test_a_nul_on_postgresql(kind: str, tmp_path: Path, source: Any) -> None:
         assert "1 image copied, 1 refused" in result.stderr
 
 
+@pytest.mark.parametrize("kind", ["postgresql"])
+def test_a_batch_that_postgresql_refuses(
+    kind: str, tmp_path: Path, source: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What psycopg logs of a refused batch does not come between the lines of the report."""
+    images = [
+        sa_time(ImageRecord(f"{n}", owner="o", visibility="shared", members=[bad, "p"]))
+        for n, bad in enumerate(("q", "bad", "bad", "q"))
+    ]
+    with new_database(kind, tmp_path) as url, target_app(url) as app:
+        with app.app_context():
+            check = "ALTER TABLE member ADD CHECK (member <> 'bad')"
+            db.session.execute(sa.text(check))
+            db.session.commit()
+        result = copy(app, source(*images), status=1)
+    assert [line.split(":")[0] for line in result.stdout.splitlines()] == ["1", "2"]
+    assert caplog.messages == []
+
+
 def test_what_the_target_cannot_keep_is_reported(target: Flask, source: Any) -> None:
     """An image that is refused is reported by id, field and reason, and the rest goes on."""
     name = source({"id": "a"}, {"id": "b", "size": 2**64}, {"id": "c"}, {"id": "d/e"})
