@@ -14,7 +14,16 @@ class Unsupported(ImageMetaError, TypeError):
 
 
 class Lookup(Protocol):
-    """A store that finds an image by its id: all that a HEAD request needs."""
+    """A store that finds an image by its id: all that a HEAD request needs.
+
+    A store may have two more attributes, which are optional and thus not part of the protocol:
+
+    - ``has_owner``: False if none of its images can have an owner, so anyone can see them. An
+      application with an identity hook is warned.
+    - ``caller_key()``: returns a text that is different for each caller, if the store answers the
+      current request with the caller's own token, or else None. `Cached` keeps what one caller was
+      shown from another.
+    """
 
     def __call__(self, image_id: str, /) -> Any:
         """Return the image with exactly this id, deleted ones too, or None.
