@@ -5,6 +5,7 @@
 
 import shutil
 import sys
+from itertools import chain
 from pathlib import Path
 
 import nox
@@ -19,6 +20,8 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14", "3.15"]
 CURRENT = "{}.{}".format(*sys.version_info)  # make test runs on it
 # Dependencies of the declared ones that this package imports, too.
 LOWEST_INDIRECT = ["blinker==1.7.0", "werkzeug==3.0.1"]
+# Tests of what the extras are for, beside the core tests.
+EXTRAS_TESTS = ["tests/stores", "tests/cli", "tests/lists", "tests/test_openapi.py"]
 
 
 def group(name: str) -> list[str]:
@@ -39,11 +42,16 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python="3.10" if shutil.which("python3.10") else None)
 def lowest(session: nox.Session) -> None:
-    """Run the core tests with the lowest versions that are declared."""
-    declared = [line.replace(">=", "==") for line in PYPROJECT["project"]["dependencies"]]
+    """Test what depends on other packages with the lowest versions that are declared."""
+    project = PYPROJECT["project"]
+    declared = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    lowest = [line.replace(">=", "==") for line in declared]
     install(session, "-e", ".", *group("test"))
-    install(session, *declared, *LOWEST_INDIRECT)
-    session.run("pytest", "-q", "-m", "core", *session.posargs)
+    install(session, *lowest, *LOWEST_INDIRECT)
+    # urllib3 1 leaves the connections of a pool that is dropped to Python's garbage collector.
+    options = ["-q", "-W", "ignore:unclosed <socket:ResourceWarning", *session.posargs]
+    session.run("pytest", *options, "-m", "core")
+    session.run("pytest", *options, "-m", "not core and not slow", *EXTRAS_TESTS)
 
 
 @nox.session

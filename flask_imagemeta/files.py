@@ -21,7 +21,7 @@ try:
 except ImportError as _error:
     raise ImportError(
         "Reading image files needs oslo.utils with its inspectors: "
-        f'pip install "oslo.utils[image-inspection]>=7.3" ({_error})'
+        f'pip install "oslo.utils[image-inspection]>=7.4" ({_error})'
     ) from _error
 
 # The inspectors log every format that a file does not have, which is only noise.

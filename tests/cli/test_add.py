@@ -210,7 +210,7 @@ def test_without_the_extra(run, stored_images, disk, monkeypatch):
     """Without the extra for files, the message says which one to install."""
     monkeypatch.delitem(sys.modules, "flask_imagemeta.files")
     monkeypatch.setitem(sys.modules, "oslo_utils.imageutils.format_inspector", None)
-    assert 'pip install "oslo.utils[image-inspection]>=7.3"' in refuse(run, stored_images, disk)
+    assert 'pip install "oslo.utils[image-inspection]>=7.4"' in refuse(run, stored_images, disk)
 
 
 @pytest.mark.parametrize(

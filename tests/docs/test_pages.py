@@ -140,11 +140,17 @@ def test_links_of_the_root_pages_lead_somewhere(page: str) -> None:
 
 
 def test_installation_lists_the_requirements() -> None:
-    """The installation page has the lowest versions of pyproject.toml, and every extra."""
+    """The installation page has the lowest versions of pyproject.toml, for each extra, too."""
     page = read("docs/installation.md")
     project = tomllib.loads(read("pyproject.toml"))["project"]
     required = dict(line.split(">=") for line in project["dependencies"])
     required["python"] = project["requires-python"].removeprefix(">=")
     rows = dict(re.findall(r"(?m)^\| (\S+) \| ([\d.]+) or later \|", page))
     assert {name.lower(): version for name, version in rows.items()} == required
-    assert re.findall(r"(?m)^\| `(\w+)` \|", page) == sorted(project["optional-dependencies"])
+    extras = dict(re.findall(r"(?m)^\| `(\w+)` \| .+ \| (.+) \|$", page))
+    installed = {
+        extra: ", ".join(line.replace(">=", " ") for line in lines)
+        for extra, lines in project["optional-dependencies"].items()
+    }
+    assert extras == installed
+    assert [*extras] == sorted(extras)

@@ -393,7 +393,7 @@ def test_text_that_does_not_sort_as_it_is_sent(url: str, sort_key: str) -> None:
 # Times that SQLite writes itself, and those of a format of the host's
 
 SECOND = "2024-05-17 12:00:0"
-AS_SQLITE = [f"{SECOND}{rest}" for rest in ("0", "0.000000", "0.500000", "0.5", "1", "1.000000")]
+AS_SQLITE = [f"{SECOND}{rest}" for rest in ("0", "0.000000", "0.500000", "0.500", "1", "1.000000")]
 DAYS_FIRST = "%(day)02d.%(month)02d.%(year)04d %(hour)02d:%(minute)02d:%(second)02d"
 DAYS_FIRST_READ = (
     r"(?P<day>\d+).(?P<month>\d+).(?P<year>\d+) (?P<hour>\d+):(?P<minute>\d+):(?P<second>\d+)"
