@@ -92,13 +92,13 @@ def add_list_routes(state: State) -> None:
         return
     app, config, name = state.app, state.config, state.name
 
-    def list_images(**parts: str) -> Response:
+    def list_images(**parts_of_the_host: str) -> Response:
         return _list(name, is_detailed=False)
 
-    def list_details(**parts: str) -> Response:
+    def list_details(**parts_of_the_host: str) -> Response:
         return _list(name, is_detailed=True)
 
-    def refuse_data(image_id: str, **parts: str) -> Response:
+    def refuse_data(image_id: str, **parts_of_the_host: str) -> Response:
         return RefuseData(get_state(name), image_id, lambda: _allow(name)).answer()
 
     images = "/<imagemeta_last_word(images):images>"

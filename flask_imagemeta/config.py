@@ -46,19 +46,13 @@ def read_config(app: Flask, name: str) -> Config:
         misspelled key.
     """
     prefix = name.upper()
+    _check_spelling(app, prefix)
 
     def setting(key: str, default: Any, is_right: Callable[[Any], bool], expected: str) -> Any:
         value = app.config.get(f"{prefix}_{key}", default)
         if not is_right(value):
             raise ConfigurationError(f"{prefix}_{key}", value, expected)
         return value
-
-    names = {*Hooks._fields, *(one.name for one in fields(Config))} - {"hooks"}
-    known = [f"{prefix}_{name.upper()}" for name in sorted(names)]
-    for key, value in app.config.items():
-        if key.startswith(f"{prefix}_") and key not in known:
-            for meant in get_close_matches(key, known, n=1, cutoff=0.85):
-                raise ConfigurationError(key, value, f"spelled {meant}")
 
     return Config(
         url_prefix=setting(
@@ -90,12 +84,30 @@ def read_config(app: Flask, name: str) -> Config:
             'a header value such as "X-Auth-Token, Cookie"',
         ),
         retry_after=setting("RETRY_AFTER", 5, _is_whole, "a whole number of seconds, 0 or more"),
-        hooks={
-            hook: _import_hook(hook, f"{prefix}_{hook.upper()}", import_name)
-            for hook in Hooks._fields
-            if (import_name := app.config.get(f"{prefix}_{hook.upper()}")) is not None
-        },
+        hooks=_read_hooks(app, prefix),
     )
+
+
+def _check_spelling(app: Flask, prefix: str) -> None:
+    """Check that no key of an application looks like a misspelled one of ours.
+
+    :raises ConfigurationError: naming the key that is probably meant.
+    """
+    settings = {*Hooks._fields, *(one.name for one in fields(Config))} - {"hooks"}
+    known = [f"{prefix}_{setting.upper()}" for setting in sorted(settings)]
+    for key, value in app.config.items():
+        if key.startswith(f"{prefix}_") and key not in known:
+            for meant in get_close_matches(key, known, n=1, cutoff=0.85):
+                raise ConfigurationError(key, value, f"spelled {meant}")
+
+
+def _read_hooks(app: Flask, prefix: str) -> dict[str, Hook]:
+    keys = {hook: f"{prefix}_{hook.upper()}" for hook in Hooks._fields}
+    return {
+        hook: _import_hook(hook, key, import_name)
+        for hook, key in keys.items()
+        if (import_name := app.config.get(key)) is not None
+    }
 
 
 def _import_hook(name: str, key: str, import_name: Any) -> Hook:

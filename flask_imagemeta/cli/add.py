@@ -99,21 +99,8 @@ def command(
     found = [(path, _read(path)) for path in files]
     if not again:
         _refuse_copies(found, store)
-    images = []
-    for path, facts in found:
-        chosen = _choose_format(path, facts, disk_format, container_format)
-        image = {
-            "id": image_id,
-            "name": click.format_filename(path.name) if image_name is None else image_name,
-            "status": "active",
-            "size": facts.size,
-            "checksum": facts.checksum,
-            "disk_format": chosen,
-            "container_format": container_format,
-            "virtual_size": None if container_format == "ova" else facts.formats.get(chosen),
-        }
-        given = {name: value for name, value in (image | options).items() if value is not None}
-        images.append(given)
+    named = {"id": image_id, "name": image_name, **options}
+    images = [_image(*one, disk_format, container_format) | _without_none(named) for one in found]
     ids = _add(store, images)
     try:
         for path, image, new_id in zip(files, images, ids, strict=True):
@@ -122,6 +109,27 @@ def command(
     except CommandError as error:
         added = printable(", ".join(ids))
         raise CommandError(f"{error.message} But the images were added: {added}.") from error
+
+
+def _image(
+    path: Path, facts: ImageFile, disk_format: str | None, container_format: str
+) -> dict[str, Any]:
+    """Return the fields of an image that come from its file."""
+    chosen = _choose_format(path, facts, disk_format, container_format)
+    fields = {
+        "name": click.format_filename(path.name),
+        "status": "active",
+        "size": facts.size,
+        "checksum": facts.checksum,
+        "disk_format": chosen,
+        "container_format": container_format,
+        "virtual_size": None if container_format == "ova" else facts.formats.get(chosen),
+    }
+    return _without_none(fields)
+
+
+def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _add(store: Any, images: list[dict[str, Any]]) -> list[str]:
