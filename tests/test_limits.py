@@ -16,7 +16,7 @@ from .apps import EXAMPLE, EXAMPLE_HEADERS, PATH, make_client, metadata
 pytestmark = pytest.mark.core
 
 
-def make(properties: dict[str, str], **config: int) -> FlaskClient:
+def make(properties: dict[str, str], **config: Any) -> FlaskClient:
     keys = {f"IMAGEMETA_{key.upper()}": value for key, value in config.items()}
     return make_client({**EXAMPLE, "properties": properties}, config=keys)
 
@@ -83,6 +83,19 @@ def test_core_fields_always_go_out(limit: str) -> None:
     assert response.status_code == 200
     assert metadata(response) == EXAMPLE_HEADERS
     assert response.headers[OMITTED] == "3"
+
+
+def test_a_long_cache_control_counts() -> None:
+    """A property goes out only with room for the longer Cache-Control, that of public images."""
+    has_property = set()
+    for most in range(500, 1300, 10):
+        control = {"public_cache_control": f"public, max-age=300, {'x' * 200}"}
+        response = make({"a": "b"}, max_header_bytes=most, **control).head(PATH)
+        assert response.headers["Cache-Control"].startswith("public")
+        shown = "X-Image-Meta-Property-A" in response.headers
+        assert not shown or header_bytes(response) <= most
+        has_property.add(shown)
+    assert has_property == {True, False}
 
 
 def test_properties_go_out_in_name_order() -> None:
