@@ -661,6 +661,17 @@ def test_a_field_that_is_part_of_the_key(way: str) -> None:
 
 @ON_SQLITE
 @WAYS
+@pytest.mark.parametrize("make", [dict, SimpleNamespace])
+def test_members_that_can_be_read_only_once(way: str, make: Any) -> None:
+    """Members that are a generator are written, and not lost to a check."""
+    members = (member for member in ("q", "r"))
+    image = make(id="a", status="active", created_at=TIME, owner="p", members=members)
+    getattr(ModelStore(Json), way)([image])
+    assert list(ModelStore(Json)("a")["members"]) == ["q", "r"]
+
+
+@ON_SQLITE
+@WAYS
 @pytest.mark.parametrize(
     ("model", "fields", "message"),
     [
