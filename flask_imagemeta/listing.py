@@ -34,6 +34,10 @@ class Match(NamedTuple):
     document: Document
 
 
+class _OutOfOrder(Exception):
+    """Images that a store has sorted are not in the query's order."""
+
+
 class Listing:
     """One page of the images that a query lists for its caller.
 
@@ -57,24 +61,31 @@ class Listing:
         """Return the images of the page: the matches that follow the marker.
 
         :raises TypeError: when the search hook does not return an iterable of images.
-        :raises ValueError: when its images are not in the order it promised.
         :raises Exception: whatever the search hook raises.
         """
         limit = self._query.limit
         if limit == 0 or not self._can_match():
             return []
         has_order = all(map(self._is_plain, (self._query.sort_key, "created_at", "id")))
-        found = as_candidates(self._search(self._for_store(has_order)))
-        matches = (match for match in map(self._match, found) if match is not None)
+        found = self._search(has_order=has_order)
         if isinstance(found, OrderedImages) and has_order:
-            return list(islice(self._checked(matches), limit))
+            try:
+                return list(islice(self._checked(self._matches_in(found)), limit))
+            except _OutOfOrder as error:
+                logger.error("list: %s; so all images are read and sorted", error)
+                found = self._search(has_order=False)
         nearest = nlargest if self._query.sort_dir == "desc" else nsmallest
-        return nearest(limit, filter(self._is_after_marker, matches), key=attrgetter("key"))
+        following = filter(self._is_after_marker, self._matches_in(found))
+        return nearest(limit, following, key=attrgetter("key"))
 
-    def _search(self, query: Query) -> Any:
+    def _search(self, *, has_order: bool) -> Iterable[Any]:
+        """Return the images that may match.
+
+        :param has_order: Whether the store may sort them, and leave out those before the marker.
+        """
         if self._hooks.search is None:
             raise RuntimeError("there is no search hook")
-        return self._hooks.search(query)
+        return as_candidates(self._hooks.search(self._for_store(has_order)))
 
     def _marker_key(self) -> tuple[Any, ...] | None:
         marker = self._query.marker
@@ -147,6 +158,9 @@ class Listing:
                 or all(as_shown(show(name.lower(), query.identity)) for name in query.properties)
             )
         )
+
+    def _matches_in(self, images: Iterable[Any]) -> Iterator[Match]:
+        return (match for match in map(self._match, images) if match is not None)
 
     def _match(self, image: Any) -> Match | None:
         """Return an image as it is listed, or None if it is not.
@@ -223,12 +237,12 @@ class Listing:
     def _checked(self, matches: Iterable[Match]) -> Iterator[Match]:
         """Yield matches that the store has sorted.
 
-        :raises ValueError: when they are out of order.
+        :raises _OutOfOrder: when they are out of order.
         """
         last = self._marker
         for match in matches:
             if not self._is_after(match.key, last):
-                raise ValueError(
+                raise _OutOfOrder(
                     f"the search hook returned query.ordered(...), but image {_name(match.image)} "
                     f"does not come after the one before it, or after the marker, by "
                     f"{self._query.sort_key}, created_at and id, {self._query.sort_dir}"

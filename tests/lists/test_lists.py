@@ -522,20 +522,33 @@ def test_ordered_is_read_until_the_page_is_full() -> None:
     assert read == [9, 8, 7]
 
 
-@pytest.mark.parametrize("numbers", [(1, 2), (2, 2)])
-def test_an_order_that_is_none(numbers: tuple[int, ...]) -> None:
-    """Images that a store has promised to sort, but has not, are an error that names one."""
-    client = serve(search=lambda query: query.ordered([image(n) for n in numbers]))
-    with pytest.raises(ValueError, match="image 'id-2' does not come after"):
-        client.get("/v1/images")
+def test_an_order_that_is_none(caplog: pytest.LogCaptureFixture) -> None:
+    """Images that a store has promised to sort, but has not, are sorted, and the log names one."""
+    images = [image(1), image(3), image(2)]
+    client = serve(search=lambda query: query.ordered(images))
+    assert ids(client) == ["id-3", "id-2", "id-1"]
+    assert "list: the search hook returned query.ordered(...), but image 'id-3'" in caplog.text
+    assert "so all images are read and sorted" in caplog.text
 
 
-def test_ordered_before_the_marker() -> None:
-    """What a store returns from before the marker is an error."""
+def test_ordered_before_the_marker(caplog: pytest.LogCaptureFixture) -> None:
+    """What a store returns from before the marker is left out, and the log says so."""
     images = [image(3), image(2), image(1)]
     client = serve(*images, search=lambda query: query.ordered(images))
-    with pytest.raises(ValueError, match="after the marker"):
-        client.get("/v1/images?marker=id-2")
+    assert ids(client, "marker=id-2") == ["id-1"]
+    assert "or after the marker" in caplog.text
+
+
+def test_a_broken_order_loses_no_image() -> None:
+    """Images that a store's order would leave out are asked for again, without the marker."""
+    images = [image(1), image(2), image(3)]
+
+    def search(query: Query) -> Any:
+        start = 0 if query.marker is None else 1 + images.index(query.marker)
+        return query.ordered(images[start:])
+
+    client = serve(*images, search=search)
+    assert ids(client, "marker=id-2") == ["id-1"]
 
 
 def test_none_comes_first_and_empty_text_is_a_value() -> None:
