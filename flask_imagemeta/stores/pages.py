@@ -53,7 +53,7 @@ class Pages(NamedTuple):
         :param ids: Selects the ids of all of them.
         """
         keys = searching.order(query)
-        if keys is None:
+        if keys is None or self._has_odd_times(searching, query, ids):
             return self.by_id(ids)
         try:
             start = None if query.marker is None else searching.after(query, query.marker)
@@ -62,6 +62,14 @@ class Pages(NamedTuple):
         first = partial(searching.page, ids, query, keys)
         order, after = searching.order_by(query, keys), partial(searching.after, query)
         return query.ordered(self._walk(first, order, after, start, max(query.limit, 1)))
+
+    def _has_odd_times(self, searching: Searching, query: Query, ids: Select[Any]) -> bool:
+        """Return whether the database has times that SQL sorts wrong."""
+        statement = searching.unsorted(query, ids)
+        try:
+            return statement is not None and bool(self.fetch(statement))
+        except ImpossibleValue:  # the query looks for it
+            return False
 
     def _walk(
         self,

@@ -7,7 +7,7 @@ may find more than the matches, but never less.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any
 
@@ -51,6 +51,8 @@ _SORTED: dict[str, type[Any]] = {
 }
 
 Condition = ColumnElement[bool]
+
+_MORE_THAN_ANY_ZONE = timedelta(days=2)
 
 
 def as_operand(kind: TypeEngine[Any]) -> TypeEngine[Any]:
@@ -128,6 +130,23 @@ class Searching:
         return (
             None if any(key is None for key in keys) else [key for key in keys if key is not None]
         )
+
+    def unsorted(self, query: Query, ids: Select[Any]) -> Select[Any] | None:
+        """Return a statement that finds a row if SQL would sort images wrong by their times.
+
+        It reads all images that match, or the index on the times: SQLite reads a million of those
+        in a tenth of a second. None if no times can be sorted wrong.
+
+        :param ids: Selects the ids of all matches.
+        """
+        times = [self._columns[name] for name in self._keys(query)]
+        odd = [sqlite_times.is_odd(column) for column in times if self._is_text(column)]
+        if not odd:
+            return None
+        # Without the other conditions, the index is enough, unless names have one.
+        has_index = query.sort_key == "created_at" and "name" not in query.filters
+        found = select(literal(1)).select_from(*ids.get_final_froms()) if has_index else ids
+        return found.where(or_(*odd)).limit(1)
 
     def order_by(self, query: Query, keys: Sequence[ColumnElement[Any]]) -> list[Any]:
         """Return the ORDER BY of a statement; NULL comes first in ascending order."""
@@ -317,6 +336,8 @@ class Searching:
             return None
         if self._is_text(updated_at) and not self._is_standard(updated_at.type):
             return None
+        if self._is_text(updated_at):  # which may be in another zone, and name another day
+            since = max(since, ANY_CHANGE + _MORE_THAN_ANY_ZONE) - _MORE_THAN_ANY_ZONE
         if getattr(updated_at.type, "timezone", False):
             since = since.replace(tzinfo=timezone.utc)
         return updated_at > since

@@ -108,5 +108,7 @@ def test_no_page_is_read_by_what_is_not_deleted(store: GlanceDatabase, plans: Pl
 def test_the_default_order(store: GlanceDatabase, plans: Plans) -> None:
     """A page in the default order is read by Glance's index on created_at."""
     query = Query(identity=ADMIN, is_public=None)
-    [plan] = plans(lambda: list(islice(store.search(query), 25)))
+    *odd_times, plan = plans(lambda: list(islice(store.search(query), 25)))
+    for one in odd_times:  # SQLite looks for them in the index
+        assert "COVERING INDEX created_at_image_idx" in one, one
     assert "created_at_image_idx" in plan, plan

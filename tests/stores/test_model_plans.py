@@ -74,14 +74,16 @@ def page(store: ModelStore, query: Query) -> list[str]:
 
 
 @pytest.mark.parametrize("identity", [None, Identity("p1"), ADMIN])
-def test_a_name(store: ModelStore, plans: Plans, identity: Identity | None) -> None:
-    """Images are found by name with one statement, by the index on names."""
+def test_a_name(store: ModelStore, plans: Plans, kind: str, identity: Identity | None) -> None:
+    """Images are found by name by the index on names, on SQLite their times' form, too."""
     is_public = None if identity is ADMIN else True
     query = Query(identity, {"name": ("name 7",)}, is_public=is_public)
-    [plan] = plans(lambda: page(store, query))
+    found = plans(lambda: page(store, query))
+    assert len(found) == (2 if kind == "sqlite" else 1)
     assert page(store, query) == ["name 7"]
-    assert "ix_image_name" in plan, plan
-    assert "ix_image_created_at" not in plan, plan
+    for plan in found:
+        assert "ix_image_name" in plan, plan
+        assert "ix_image_created_at" not in plan, plan
 
 
 @pytest.mark.parametrize("sort_dir", ["asc", "desc"])
@@ -90,7 +92,9 @@ def test_the_default_order(store: ModelStore, plans: Plans, sort_dir: str, is_fi
     """A page in the default order, or after an image, is read by the index on created_at."""
     marker = None if is_first else store(f"{7919 * 1000 % COUNT:08}")
     query = Query(sort_dir=sort_dir, marker=marker)  # type: ignore[arg-type]
-    [plan] = plans(lambda: page(store, query))
+    *odd_times, plan = plans(lambda: page(store, query))
+    for one in odd_times:  # SQLite looks for them in the index
+        assert "COVERING INDEX ix_image_created_at" in one, one
     step = 1 if sort_dir == "asc" else -1
     start = 1000 + step if marker else (0 if step == 1 else COUNT - 1)
     assert page(store, query) == [f"name {start + step * n}" for n in range(query.limit)]
