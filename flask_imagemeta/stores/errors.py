@@ -49,14 +49,20 @@ _REFUSED_STATES = ("22", "23", "45", "44000", "428C9", "54000", "P0001", "P0004"
 # Numbers of MariaDB, MySQL and their clients: https://mariadb.com/kb/en/mariadb-error-codes/
 _UNAVAILABLE_NUMBERS = {
     0,  # PyMySQL's for a closed connection
+    *(3, 5, 20, 23),  # temporary files: no space, memory or file handle
     *(1021, 1037, 1038, 1041, 1135),  # no disk space, memory or thread
+    *(1114, 1637),  # no space for a temporary table, too many transactions at once
+    *(1026, 1030),  # the disk, or a storage engine that fails
     *(1040, 1203, 1226),  # too many connections
+    *(1042, 1043, 1129),  # the connection fails, or failed so often that the host is blocked
+    *(1047, 9001),  # a Galera node that is not ready, ProxySQL without a server that is
     *(1053, 1077, 1079, 1152, 1184),  # shutting down, connection aborted
     *(1158, 1159, 1160, 1161),  # the network
     *(1205, 1213),  # lock timeout, deadlock
     *(1020, 1412),  # a row, or a table's definition, is newer than the transaction's snapshot
     *(1317, 1927, 1969, 3024, 4031),  # killed, or out of time
     *(2002, 2003, 2006, 2013, 2055),  # the client's: cannot connect, or connection lost
+    *(2005, 2012, 2026),  # the client's: no name service, a failing handshake, or TLS
 }
 _IMPOSSIBLE_NUMBERS = {  # characters that the column's charset lacks
     *(1267, 1270, 1271),  # compared with one value, two, or more

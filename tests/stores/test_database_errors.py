@@ -87,6 +87,8 @@ UNAVAILABLE = [
         MySQLError(n)
         for n in (0, 1040, 1053, 1205, 1213, 1317, 1412, 1927, 1969, 2003, 2006, 2013, 3024)
     ),
+    *(MySQLError(n) for n in (3, 5, 20, 23, 1026, 1030, 1042, 1043, 1047, 1114, 1129, 1637, 9001)),
+    *(MySQLError(n) for n in (2005, 2012, 2026)),
     *(
         SQLiteError(f"SQLITE_{n}")
         for n in ("BUSY", "BUSY_SNAPSHOT", "LOCKED", "IOERR_READ", "FULL")
