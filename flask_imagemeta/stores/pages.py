@@ -61,7 +61,8 @@ class Pages(NamedTuple):
             return self.by_id(ids)
         first = partial(searching.page, ids, query, keys)
         order, after = searching.order_by(query, keys), partial(searching.after, query)
-        return query.ordered(self._walk(first, order, after, start, max(query.limit, 1)))
+        size = min(max(query.limit, 1), PAGE)
+        return query.ordered(self._walk(first, order, after, start, size))
 
     def _has_odd_times(self, searching: Searching, query: Query, ids: Select[Any]) -> bool:
         """Return whether the database has times that SQL sorts wrong."""

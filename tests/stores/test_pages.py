@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, column_property, mapped_column
 
-from flask_imagemeta import ImageMeta, InvalidImage
+from flask_imagemeta import Identity, ImageMeta, InvalidImage
 from flask_imagemeta.image import read_field
 from flask_imagemeta.query import Query
 from flask_imagemeta.stores import GlanceDatabase, ModelStore
@@ -232,6 +233,29 @@ def test_the_end_of_a_page_of_a_walk(kind: str, way: str, tmp_path: Path) -> Non
         assert found == [
             "?" if image_id in ("1498", "1499", "1999") else image_id for image_id in expected
         ]
+        engine.dispose()
+
+
+def test_a_list_where_statements_have_few_variables(tmp_path: Path) -> None:
+    """The longest list needs no more variables than SQLite before 3.32 takes."""
+    if sys.version_info < (3, 11):
+        pytest.skip("before Python 3.11, sqlite3 does not set limits")
+    with new_database("sqlite", tmp_path) as url:
+        load_glance(url)
+        fill_glance(url, 3)
+        engine = sa.create_engine(url)
+
+        @sa.event.listens_for(engine, "connect")
+        def limit(connection: Any, record: Any) -> None:
+            connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
+
+        with engine.connect() as connection:
+            member = connection.exec_driver_sql("SELECT member FROM image_members").scalar()
+        store = GlanceDatabase(engine)
+        app = Flask(__name__)
+        ImageMeta(app, lookup=store, search=store.search, identity=lambda: Identity(member))
+        answer = app.test_client().get("/v1/images?limit=1000")
+        assert len(answer.get_json()["images"]) == 1000
         engine.dispose()
 
 
