@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import request
 from marshmallow import fields
+from sqlalchemy.exc import SQLAlchemyError
 
 from .exceptions import InvalidImage
 from .image import PASS_THROUGH_ERRORS, ImageRecord, read_field
@@ -166,8 +167,8 @@ def _has_member(image: Any, project_id: str) -> bool:
         if isinstance(members, _COLLECTIONS):
             members = map(_as_text, members)  # ids may be UUIDs, like an owner
         return members is not None and project_id in members
-    except PASS_THROUGH_ERRORS:
-        raise
+    except (*PASS_THROUGH_ERRORS, InvalidImage, SQLAlchemyError):
+        raise  # a database's error is about its set-up: a row's is an InvalidImage already
     except Exception as error:
         raise InvalidImage("members", members, f"cannot be read: {error!r}") from error
 

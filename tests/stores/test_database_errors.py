@@ -336,6 +336,26 @@ def test_a_row_of_a_glance_that_cannot_be_read(
     store._engine().dispose()
 
 
+@pytest.mark.parametrize("project", ["p", "pr\u00f6"])  # in the statement of a page, or apart
+def test_members_that_the_set_up_keeps_from_being_read(tmp_path: Path, project: str) -> None:
+    """Without a table of members, HEAD and lists are a 500, and `check` cannot check."""
+    with new_database("sqlite", tmp_path) as url:
+        load_glance(url)
+        engine = plain_engine(url)
+        run(engine, "DROP TABLE image_members", "UPDATE images SET visibility = 'shared'")
+        run(engine, "UPDATE images SET deleted = 0, owner = 'o'")
+        app, store = Flask(__name__), GlanceDatabase(engine)
+        identity = Identity(project)
+        ImageMeta(app, lookup=store, search=store.search, identity=lambda: identity)
+        client = app.test_client()
+        assert client.head(f"/v1/images/{FULL}").status_code == 500
+        assert client.get("/v1/images").status_code == 500
+        checked = app.test_cli_runner().invoke(args=["imagemeta", "check"])
+        assert checked.exit_code == 2
+        assert "no such table: image_members" in checked.stderr
+        engine.dispose()
+
+
 def test_a_part_that_cannot_be_read_is_not_cached() -> None:
     """Plain data has no form for it: Cached hands such an image on, and keeps nothing."""
     with pytest.raises(NotPlain, match="cannot be read"):
