@@ -32,14 +32,15 @@ def as_document(schema: HeaderSchema, image: Any) -> Document:
 
     Whatever the schema, or a hook of a subclass, leaves out of the headers is left out here. Text
     and property names are as the image has them: unlike a header's, the text keeps its control
-    characters and the names their case. A property whose value is None is included.
+    characters and the names their case, so two that differ only in case are both included. So is a
+    property whose value is None.
 
     :raises InvalidImage: when the image cannot be sent.
     """
     names = [name for name in _DETAIL if name in schema.dump_fields]
     document: Document = dict.fromkeys([*names, *schema.dump_fields])
     texts: dict[str, dict[str | None, str]] = {name: {} for name in document}
-    for line in sent_lines(schema, image):
+    for line in _listed_lines(schema, image):
         texts[line.field][line.property] = line.text
     for name, field in schema.dump_fields.items():
         if isinstance(field, Properties):
@@ -64,6 +65,18 @@ def sent_lines(schema: HeaderSchema, image: Any) -> Iterable[Line]:
         for header, line in lines.items()
         if header in sent
     ]
+
+
+def _listed_lines(schema: HeaderSchema, image: Any) -> Iterable[Line]:
+    """Return the lines that are sent, and those of properties that lose their header to others.
+
+    What a subclass would make of the latter is not known, so then they are left out.
+    """
+    if schema.has_own_code:
+        return sent_lines(schema, image)
+    lines = list(schema.lines(image))
+    winners = {line.header: line.field for line in reversed(lines)}  # the first one is sent
+    return [line for line in lines if line.field == winners[line.header]]
 
 
 def _properties(

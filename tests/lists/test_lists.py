@@ -319,6 +319,20 @@ def test_a_property_that_is_not_shown_matches_nothing() -> None:
     assert ids(silent, "property-secret=y") == []
 
 
+def test_property_names_that_differ_only_in_case() -> None:
+    """A list has both, as JSON names keep their case, and finds an image by either."""
+    client = serve(image(1, properties={"A": "1", "a": "2"}))
+    [listed] = client.get("/v1/images/detail").get_json()["images"]
+    assert listed["properties"] == {"A": "1", "a": "2"}
+    for query, found in {
+        "A=1": ["id-1"],
+        "a=2": ["id-1"],
+        "A=2": [],
+        "A=1&property-a=1": [],
+    }.items():
+        assert ids(client, f"property-{query}") == found
+
+
 def test_a_deleted_image_has_no_properties() -> None:
     """A deleted image is listed without properties, and found by none."""
     gone = image(1, deleted=True, updated_at="2024-02-01T00:00:00", properties={"os": "x"})
