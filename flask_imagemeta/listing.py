@@ -235,12 +235,17 @@ class Listing:
         return self._is_after(match.key, self._marker)
 
     def _checked(self, matches: Iterable[Match]) -> Iterator[Match]:
-        """Yield matches that the store has sorted.
+        """Yield matches that the store has sorted, each image once.
+
+        An image that changes while the store is read may come again, in its new place.
 
         :raises _OutOfOrder: when they are out of order.
         """
-        last = self._marker
+        last, ids = self._marker, set()
         for match in matches:
+            if (image_id := match.key[-1]) in ids:
+                continue
+            ids.add(image_id)
             if not self._is_after(match.key, last):
                 raise _OutOfOrder(
                     f"the search hook returned query.ordered(...), but image {_name(match.image)} "

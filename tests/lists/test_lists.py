@@ -565,6 +565,14 @@ def test_a_broken_order_loses_no_image() -> None:
     assert ids(client, "marker=id-2") == ["id-1"]
 
 
+def test_an_image_that_changes_while_a_store_is_read() -> None:
+    """An image that a store finds again, in its new place, is listed once."""
+    moved = image(3) | {"created_at": image(1)["created_at"]}
+    older = image(4) | {"created_at": "2023-12-31T00:00:00"}
+    client = serve(search=lambda query: query.ordered([image(3), image(2), moved, older]))
+    assert ids(client, "limit=3") == ["id-3", "id-2", "id-4"]
+
+
 def test_none_comes_first_and_empty_text_is_a_value() -> None:
     """Ascending, None is before the empty text, and text is sorted by code point."""
     names = [None, "", "B", "a", "b", "ä", "\ud7ff", "\U0001f600"]
