@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
+from urllib.parse import urlencode
 
 import pytest
 from flask import Flask, Response, abort, send_file
@@ -26,7 +27,9 @@ from flask_imagemeta import (
     images_listed,
     store_unavailable,
 )
+from flask_imagemeta.bad_query import BadQuery
 from flask_imagemeta.fields import Text, WholeNumber
+from flask_imagemeta.parameters import parse
 
 from ..apps import make_app
 
@@ -164,6 +167,39 @@ def test_only_an_admin_asks_for_more() -> None:
 
 
 # Routes
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("2020", datetime(2020, 1, 1)),
+        ("2020-3", datetime(2020, 3, 1)),
+        ("2020-3-4", datetime(2020, 3, 4)),
+        ("20200304", datetime(2020, 3, 4)),
+        ("20200304T101112Z", datetime(2020, 3, 4, 10, 11, 12)),
+        ("2020-03-04T10", datetime(2020, 3, 4, 10)),
+        ("2020-03-04 10:11:12,5", datetime(2020, 3, 4, 10, 11, 12, 500000)),
+        ("2020-03-04T10:11:12.1234567-0230", datetime(2020, 3, 4, 12, 41, 12, 123456)),
+        ("2020-03-04T01:00+02", datetime(2020, 3, 3, 23)),
+    ],
+)
+def test_forms_of_changes_since(text: str, time: datetime) -> None:
+    """The forms of ISO 8601 that the reference accepts are accepted on every version of Python."""
+    query, _ = parse(urlencode({"changes-since": text}).encode())
+    assert query.changes_since == time
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "now", "202003", "2020-W10-3", "2020-13", "2020-03-04T", "2020-03-04T24:00"),
+        *("2020-03-04T10:11:12Z ", "2020-03-04T10+24:00", "0001-01-01T00:00+01", "\uff12020"),
+    ],
+)
+def test_what_is_no_time_for_changes_since(text: str) -> None:
+    """Anything else is the reference's 400."""
+    with pytest.raises(BadQuery, match="Unrecognized changes-since value"):
+        parse(urlencode({"changes-since": text}).encode())
 
 
 @pytest.mark.parametrize("path", ["/v1/images", "/v1/images/detail"])
