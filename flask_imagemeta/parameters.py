@@ -52,11 +52,12 @@ _TIME = re.compile(
 )
 
 
-def parse(query_string: bytes) -> tuple[Query, str | None]:
+def parse(query_string: bytes, max_limit: int = MAX_LIMIT) -> tuple[Query, str | None]:
     """Return the query in a query string, still without a caller, and the id of its marker.
 
     If a name is given several times, the last one counts.
 
+    :param max_limit: The limit that a larger one is reduced to.
     :raises BadQuery: with the reference's answer.
     """
     given = _decode(query_string)
@@ -72,7 +73,7 @@ def parse(query_string: bytes) -> tuple[Query, str | None]:
         size_min=_as_number(given.get("size_min", "")),
         size_max=_as_number(given.get("size_max", "")),
         is_public=_FLAGS[given.get("is_public", "true").lower()],
-        limit=_limit(given.get("limit")),
+        limit=min(_limit(given.get("limit")), max_limit),
         sort_key=_one_of("sort_key", given.get("sort_key", "created_at"), get_args(SortKey)),
         sort_dir=_one_of("sort_dir", given.get("sort_dir", "desc"), get_args(SortDir)),
     )
@@ -175,7 +176,7 @@ def _limit(text: str | None) -> int:
         raise BadQuery.of_second_server(MALFORMED, "limit param must be an integer")
     if number and "-" in text:
         raise BadQuery.of_second_server(MALFORMED, "limit param must be positive")
-    return min(number, MAX_LIMIT)
+    return number
 
 
 def _one_of(name: str, value: str, words: tuple[Any, ...]) -> Any:

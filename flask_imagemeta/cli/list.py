@@ -77,7 +77,7 @@ def _as_query(parameters: Sequence[str]) -> Query:
                 f"{one!r} is not one of PARAMETER=VALUE with {known} or {PROPERTY}NAME."
             )
     try:
-        query, _ = parse(urlencode(pairs).encode("ascii"))
+        query, _ = parse(urlencode(pairs).encode("ascii"), max_limit=sys.maxsize)
     except UnicodeEncodeError as error:  # bytes of the command line
         raise CommandError(f"{printable(error.object)} is not valid UTF-8.") from error
     except BadQuery as error:

@@ -130,6 +130,7 @@ def test_more_than_a_page(run, put):
     found = listed(run("list", "--json", "sort_key=id", "sort_dir=asc", "status=active"))
     assert found == [f"{number:04}" for number in range(1005)]
     assert len(listed(run("list", "--json", "limit=1000"))) == 1000
+    assert len(listed(run("list", "--json", "limit=1003"))) == 1003
 
 
 @pytest.mark.parametrize(
