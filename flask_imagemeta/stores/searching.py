@@ -260,11 +260,11 @@ class Searching:
         kind = column.type
         if not isinstance(kind, _SORTED.get(name, object)):
             return None  # a size that is text, for one
-        if name in TEXTS and self._is_padded(kind):
-            return None
         expression = column if value is None else literal(value, as_operand(kind))
-        if isinstance(kind, (String, Enum)):
-            return None if isinstance(kind, Enum) else self._by_code_point(expression)
+        if isinstance(kind, Enum):
+            return None
+        if isinstance(kind, String):
+            return self._by_code_point(self._as_read(expression, kind))
         if isinstance(kind, Uuid) and self._dialect in _EXACT:
             return expression  # sorts as its text does
         if name == "id" and isinstance(kind, (Integer, Uuid)):
@@ -275,9 +275,14 @@ class Searching:
             return whole if self._is_standard(kind) else None
         return expression if isinstance(kind, (Integer, DateTime)) else None
 
-    def _is_padded(self, kind: TypeEngine[Any]) -> bool:
-        """Return whether the spaces that fill a column's text count in Python, but not in SQL."""
-        return self._dialect == "postgresql" and isinstance(kind, CHAR)
+    def _as_read(self, text: ColumnElement[Any], kind: String) -> ColumnElement[Any]:
+        """Return text with the spaces that fill a column of type CHAR.
+
+        PostgreSQL returns them, but ignores them in all but a few functions.
+        """
+        if self._dialect != "postgresql" or not isinstance(kind, CHAR):
+            return text
+        return func.rpad(text, kind.length or 1)
 
     def _by_code_point(self, text: ColumnElement[Any]) -> ColumnElement[Any]:
         # UTF-8's bytes sort by code point. In Windows-1252, which MariaDB calls latin1, the euro

@@ -398,6 +398,40 @@ def test_text_that_does_not_sort_as_it_is_sent(url: str, sort_key: str) -> None:
     assert sort_key == "name" or ids == ["b", "c", "a"]
 
 
+class Padded(db.Model):
+    """A model whose ids are padded on PostgreSQL."""
+
+    id: Mapped[str] = mapped_column(sa.CHAR(9), primary_key=True)
+    is_public: Mapped[bool] = mapped_column(default=True)
+
+
+@pytest.mark.parametrize("sort_dir", ["asc", "desc"])
+def test_ids_that_are_padded(url: str, sort_dir: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A page goes on after the id as it was listed, in the order of ids as they are listed."""
+    app = Flask("tests")
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    db.init_app(app)
+    ImageMeta(app, lookup=(store := ModelStore(Padded)), search=store.search)
+    with app.app_context():
+        db.metadata.create_all(db.engine, [Padded.__table__])
+        db.session.add_all(Padded(id=one) for one in ("a", "a!", "b"))
+        db.session.commit()
+        ids: list[str] = []
+        while True:
+            query = {"sort_key": "id", "sort_dir": sort_dir, "limit": 1}
+            query |= {"marker": ids[-1]} if ids else {}
+            answer = app.test_client().get(f"/v1/images?{urlencode(query)}").get_json()
+            if not answer["images"]:
+                break
+            ids += [image["id"] for image in answer["images"]]
+        db.session.remove()
+        db.metadata.drop_all(db.engine, [Padded.__table__])
+        db.engine.dispose()
+    assert ids == sorted(ids, reverse=sort_dir == "desc")
+    assert len(ids) == 3
+    assert not caplog.records
+
+
 # Times that SQLite writes itself, those of other programs, and those of a format of the host's
 
 SECOND = "2024-05-17 12:00:0"
