@@ -57,12 +57,17 @@ def command(image_id: str, name: str, caller: str | None, token: str | None, is_
     Exit status: 0 for a 200 of ImageMeta, 1 for any other answer, 2 when there is none.
     """
     state = find_state(name)
-    environ = Route(state).make_environ(image_id, {"X-Auth-Token": token} if token else {})
+    route = Route(state)
+    environ = route.make_environ(image_id, {"X-Auth-Token": token} if token else {})
     with _called_by(state, caller), _observed(state, image_id) as ours:
         # Middleware may want a token and refuse; this is about the answer of ImageMeta.
         response = Response.from_app(partial(Flask.wsgi_app, state.app), environ)
     is_shown = (ours.status, response.status_code) == (200, 200)
-    reason = None if is_shown else _explain(response, environ["wsgi.url_scheme"], ours)
+    reason = None
+    if ours.status is None and not route.leads_to(image_id):
+        reason = "another route has this address, or none, so no request can ask for this image"
+    elif not is_shown:
+        reason = _explain(response, environ["wsgi.url_scheme"], ours)
     headers = {
         header: wire.from_value(", ".join(response.headers.getlist(header)))
         for header in dict.fromkeys(response.headers.keys())

@@ -228,6 +228,15 @@ def test_route_of_the_host():
     assert show(app, "other").exit_code == 0
 
 
+def test_address_of_a_list():
+    """An image whose id is the address of a list cannot be asked for, and the message says so."""
+    app = Flask(__name__)
+    ImageMeta(app, lookup=lambda image_id: {"id": image_id}, search=lambda query: [])
+    result = show(app, "detail")
+    assert result.exit_code == 1
+    assert "405: another route has this address, or none, so no request can" in result.stderr
+
+
 def test_data_of_the_host(small):
     """The host's own route that serves data at the same address does not matter."""
     small.add_url_rule("/v1/images/<int:image_id>", "data", lambda image_id: "data")
