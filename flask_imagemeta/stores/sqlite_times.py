@@ -32,6 +32,7 @@ def is_odd(time: ColumnElement[Any]) -> ColumnElement[bool]:
     text = type_coerce(time, String)
     return and_(
         text.op("NOT GLOB")(_WITH_FRACTION),  # true for few, and faster than the rest
+        text.op("GLOB")("[0-9][0-9][0-9][0-9]*"),  # or it is no time, and its image not listed
         or_(
             text.op("NOT GLOB")("????-??-?? ??:??:??*"),
             func.length(text) > _SECONDS + len(_FRACTION),  # SQLAlchemy drops more digits

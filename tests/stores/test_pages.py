@@ -18,7 +18,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, column_property, ma
 
 from flask_imagemeta import Identity, ImageMeta, InvalidImage
 from flask_imagemeta.image import read_field
-from flask_imagemeta.query import Query
+from flask_imagemeta.query import OrderedImages, Query
 from flask_imagemeta.stores import GlanceDatabase, ModelStore
 from flask_imagemeta.stores.pages import PAGE
 
@@ -183,6 +183,15 @@ def test_an_id_that_cannot_be_read(engine: sa.Engine, store: Any, field: str) ->
     for name in ("id", "owner"):
         with pytest.raises(InvalidImage, match=r"Could not decode .*1000"):
             read_field(images[0], name)
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("time", "is_ordered"), [("never", True), ("2024-01-01T12:00:00", False)])
+def test_what_sqlite_sorts(engine: sa.Engine, time: str, is_ordered: bool) -> None:
+    """SQLite sorts a list unless the text of a time sorts wrong; what is no time does no harm."""
+    run(engine, f"UPDATE images SET created_at = '{time}' WHERE id = '1002'")
+    found = ModelStore(Image, engine=engine).search(Query())
+    assert isinstance(found, OrderedImages) == is_ordered
 
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
