@@ -196,7 +196,7 @@ class GlanceDatabase:
         A page and its properties are read in one statement, in the query's order. A Glance's
         tables have no index on names, so a search by name reads all images that are not deleted.
 
-        :raises StoreUnavailable: while the images are read.
+        :raises StoreUnavailable: at once, or while the images are read.
         """
         searching = Searching(_SEARCHED, self._engine().dialect, _has_property, _has_member)
         found = select(_images.c.id).where(*searching.conditions(query))

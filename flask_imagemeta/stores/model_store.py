@@ -112,7 +112,7 @@ class ModelStore:
         column, and sorts by a field that is not a plain column, which means reading all images
         that pass the other filters.
 
-        :raises StoreUnavailable: while the images are read.
+        :raises StoreUnavailable: at once, or while the images are read.
         """
         reader, fields = self._reader, ModelFields(self._model)
         searching = Searching(

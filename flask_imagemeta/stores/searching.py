@@ -135,7 +135,7 @@ class Searching:
         """Return a statement that finds a row if SQL would sort images wrong by their times.
 
         It reads all images that match, or the index on the times: SQLite reads a million of those
-        in a tenth of a second. None if no times can be sorted wrong.
+        in a fifth of a second. None if no times can be sorted wrong.
 
         :param ids: Selects the ids of all matches.
         """
@@ -339,9 +339,10 @@ class Searching:
         updated_at = self._column("updated_at", DateTime)
         if since in (None, ANY_CHANGE) or updated_at is None:
             return None
-        if self._is_text(updated_at) and not self._is_standard(updated_at.type):
-            return None
-        if self._is_text(updated_at):  # which may be in another zone, and name another day
+        if self._is_text(updated_at):
+            if not self._is_standard(updated_at.type):
+                return None
+            # A text may be in another zone, and name another day.
             since = max(since, ANY_CHANGE + _MORE_THAN_ANY_ZONE) - _MORE_THAN_ANY_ZONE
         if getattr(updated_at.type, "timezone", False):
             since = since.replace(tzinfo=timezone.utc)
