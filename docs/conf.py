@@ -28,7 +28,10 @@ nitpick_ignore_regex = [
     ("py:.*", r"(sqlalchemy|werkzeug)\..*"),
     ("py:class", r"CacheRegion"),  # dogpile.cache's, imported for type checkers only
     # What is not public, but named in an annotation of what is.
-    ("py:class", r"flask_imagemeta\.(query\.OrderedImages|stores\.unreadable\.ImageParts|fields\.Line)"),
+    (
+        "py:class",
+        r"flask_imagemeta\.(query\.OrderedImages|stores\.unreadable\.ImageParts|fields\.Line)",
+    ),
     ("py:class", r"Session"),  # keystoneauth1's, imported for type checkers only
     ("py:class", r"flask_imagemeta\.extension\.\w+Hook"),  # type variables of the decorators
 ]

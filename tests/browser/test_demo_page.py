@@ -342,6 +342,7 @@ def test_list_stays_in_view(page, expect):
     """On a wide screen the list of images stays in view while the answer scrolls."""
     choose(page, "Debian 12")
     expect(page.locator("#status")).to_contain_text("200")
+    page.wait_for_load_state("networkidle")  # the list's statuses move what is below them
     page.locator("#python").scroll_into_view_if_needed()
     expect(page.locator("#python")).to_be_in_viewport()
     expect(page.locator("#images-heading")).to_be_in_viewport()
