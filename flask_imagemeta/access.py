@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import UserString
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import NoneType
@@ -161,7 +162,7 @@ def _is_shared(image: Any) -> bool:
 
 def _has_member(image: Any, project_id: str) -> bool:
     members = read_field(image, "members")
-    if isinstance(members, (str, bytes)):  # "in" would search the text
+    if isinstance(members, (str, bytes, UserString)):  # "in" would search the text
         raise InvalidImage("members", members, "must be an iterable of project ids")
     try:
         if isinstance(members, _COLLECTIONS):

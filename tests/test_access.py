@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import UserString
 from enum import Enum
 from typing import Any
 
@@ -91,7 +92,7 @@ def test_members_are_read_last() -> None:
         may_see(seen, identity)
 
 
-@pytest.mark.parametrize("members", ["p2", b"p2", 7])
+@pytest.mark.parametrize("members", ["p2", b"p2", UserString("p2"), 7])
 def test_members_have_to_be_several(members: object) -> None:
     """Members that are not an iterable of ids are a fault of the image, not an open door."""
     with pytest.raises(InvalidImage, match=r"^members = "):
