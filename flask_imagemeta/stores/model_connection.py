@@ -147,13 +147,17 @@ def reading(session: Session, prepare: Callable[[], None] | None = None) -> Iter
         yield
         return
     transaction = session.begin()
+    is_lost = False
     try:
         if prepare is not None:
             prepare()
         yield
+    except OSError:  # a driver's own, which SQLAlchemy does not recognize as a lost connection
+        is_lost = True
+        raise
     finally:
         with suppress(DBAPIError, OSError):  # everything has been read already
-            transaction.close()
+            transaction.close(invalidate=is_lost)
 
 
 def _take_snapshot(session: Session, bind: dict[str, Any]) -> None:
@@ -197,6 +201,9 @@ def _fetch_over(
         if connection.dialect.name == "postgresql":  # which sets it without a round trip
             connection.execution_options(isolation_level="AUTOCOMMIT")
         return fetch_all(connection, statement, parameters)
+    except OSError:  # a driver's own, which SQLAlchemy does not recognize as a lost connection
+        connection.invalidate()
+        raise
     finally:
         with suppress(DBAPIError, OSError):  # everything has been read already
             connection.close()
