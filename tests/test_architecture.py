@@ -145,6 +145,12 @@ ImageMeta(), ModelStore
     assert done.returncode == 0, done.stderr
 
 
+def test_import_without_sqlalchemy() -> None:
+    """Importing the package does not import SQLAlchemy, which takes many times as long."""
+    program = "import sys, flask_imagemeta; sys.exit('sqlalchemy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
 def public_objects() -> Iterator[tuple[str, object]]:
     """Yield what a user may see: the public names, the modules' own, and their methods."""
     for name in flask_imagemeta.__all__:
