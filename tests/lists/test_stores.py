@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from random import Random
 from typing import Any, get_args
@@ -12,6 +13,7 @@ from urllib.parse import urlencode
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -311,19 +313,37 @@ class Numbered(db.Model):
     is_public: Mapped[bool] = mapped_column(default=True)
 
 
-@pytest.fixture
-def numbered_app(url: str) -> Iterator[Flask]:
-    """An application over a table of images whose ids are numbers."""
+@contextmanager
+def app_over(url: str, model: type[Any]) -> Iterator[Flask]:
+    """Yield an application over the table of one model, which is dropped at the end."""
     app = Flask("tests")
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     db.init_app(app)
-    ImageMeta(app, lookup=(store := ModelStore(Numbered)), search=store.search)
+    ImageMeta(app, lookup=(store := ModelStore(model)), search=store.search)
     with app.app_context():
-        db.metadata.create_all(db.engine, [Numbered.__table__])
+        db.metadata.create_all(db.engine, [model.__table__])
     yield app
     with app.app_context():
-        db.metadata.drop_all(db.engine, [Numbered.__table__])
+        db.metadata.drop_all(db.engine, [model.__table__])
         db.engine.dispose()
+
+
+def paged_ids(client: FlaskClient, **query: str) -> list[str]:
+    """Return the ids of a list whose pages have one image each."""
+    ids: list[str] = []
+    while True:
+        marker = {"marker": ids[-1]} if ids else {}
+        found = client.get(f"/v1/images?{urlencode(query | {'limit': '1'} | marker)}").get_json()
+        if not found["images"]:
+            return ids
+        ids += [image["id"] for image in found["images"]]
+
+
+@pytest.fixture
+def numbered_app(url: str) -> Iterator[Flask]:
+    """An application over a table of images whose ids are numbers."""
+    with app_over(url, Numbered) as app:
+        yield app
 
 
 def test_numbers_beyond_a_column(numbered_app: Flask) -> None:
@@ -351,15 +371,7 @@ def test_columns_of_other_types_are_sorted(numbered_app: Flask, sort_key: str) -
         db.session.commit()
     statuses = {str(number): ("queued", "active")[number % 2] for number in numbers}
     keys = {"id": str, "status": lambda key: (statuses[key], key), "size": str}
-    ids: list[str] = []
-    for _ in numbers:
-        query = urlencode(
-            {"sort_key": sort_key, "sort_dir": "asc", "limit": 1, "marker": "".join(ids[-1:])}
-        )
-        query = query if ids else query.split("&marker")[0]
-        answer = numbered_app.test_client().get(f"/v1/images?{query}")
-        assert answer.json is not None
-        ids += [str(image["id"]) for image in answer.json["images"]]
+    ids = paged_ids(numbered_app.test_client(), sort_key=sort_key, sort_dir="asc")
     assert ids == sorted(statuses, key=keys[sort_key])
 
 
@@ -375,25 +387,12 @@ class Texts(db.Model):
 @pytest.mark.parametrize("sort_key", ["name", "size"])
 def test_text_that_does_not_sort_as_it_is_sent(url: str, sort_key: str) -> None:
     """Sizes sort as numbers, and a padded name as it is read."""
-    app = Flask("tests")
-    app.config["SQLALCHEMY_DATABASE_URI"] = url
-    db.init_app(app)
-    ImageMeta(app, lookup=(store := ModelStore(Texts)), search=store.search)
-    client = app.test_client()
-    path = f"/v1/images?sort_key={sort_key}&sort_dir=asc&limit=1"
-    with app.app_context():
-        db.metadata.create_all(db.engine, [Texts.__table__])
-        names = {"a": ("x", "100"), "b": ("x\t", "9"), "c": ("x!", "20")}
-        db.session.add_all(Texts(id=i, name=n, size=s) for i, (n, s) in names.items())
-        db.session.commit()
-        ids: list[str] = []
-        while found := client.get(path + "".join(f"&marker={one}" for one in ids[-1:])).get_json():
-            if not found["images"]:
-                break
-            ids += [image["id"] for image in found["images"]]
-        db.session.remove()
-        db.metadata.drop_all(db.engine, [Texts.__table__])
-        db.engine.dispose()
+    names = {"a": ("x", "100"), "b": ("x\t", "9"), "c": ("x!", "20")}
+    with app_over(url, Texts) as app:
+        with app.app_context():
+            db.session.add_all(Texts(id=i, name=n, size=s) for i, (n, s) in names.items())
+            db.session.commit()
+        ids = paged_ids(app.test_client(), sort_key=sort_key, sort_dir="asc")
     assert sorted(ids) == ["a", "b", "c"]
     assert sort_key == "name" or ids == ["b", "c", "a"]
 
@@ -408,25 +407,11 @@ class Padded(db.Model):
 @pytest.mark.parametrize("sort_dir", ["asc", "desc"])
 def test_ids_that_are_padded(url: str, sort_dir: str, caplog: pytest.LogCaptureFixture) -> None:
     """A page goes on after the id as it was listed, in the order of ids as they are listed."""
-    app = Flask("tests")
-    app.config["SQLALCHEMY_DATABASE_URI"] = url
-    db.init_app(app)
-    ImageMeta(app, lookup=(store := ModelStore(Padded)), search=store.search)
-    with app.app_context():
-        db.metadata.create_all(db.engine, [Padded.__table__])
-        db.session.add_all(Padded(id=one) for one in ("a", "a!", "b"))
-        db.session.commit()
-        ids: list[str] = []
-        while True:
-            query = {"sort_key": "id", "sort_dir": sort_dir, "limit": 1}
-            query |= {"marker": ids[-1]} if ids else {}
-            answer = app.test_client().get(f"/v1/images?{urlencode(query)}").get_json()
-            if not answer["images"]:
-                break
-            ids += [image["id"] for image in answer["images"]]
-        db.session.remove()
-        db.metadata.drop_all(db.engine, [Padded.__table__])
-        db.engine.dispose()
+    with app_over(url, Padded) as app:
+        with app.app_context():
+            db.session.add_all(Padded(id=one) for one in ("a", "a!", "b"))
+            db.session.commit()
+        ids = paged_ids(app.test_client(), sort_key="id", sort_dir=sort_dir)
     assert ids == sorted(ids, reverse=sort_dir == "desc")
     assert len(ids) == 3
     assert not caplog.records
