@@ -3,6 +3,8 @@
 import { curlLine, glanceLine, pythonFind, pythonShow } from "./lines.js";
 
 const byId = (id) => document.getElementById(id);
+// While a section waits for an answer, a screen reader does not read out what it still shows.
+const setBusy = (id, isBusy) => byId(id).setAttribute("aria-busy", isBusy);
 const buttons = [...document.querySelectorAll("button[data-id]")];
 const urls = byId("images").dataset;
 const mounts = new Map(
@@ -112,6 +114,7 @@ function mark(mountName, id) {
 }
 
 function showRequest(method, mount, idOrName, url, headers) {
+  setBusy("result", true);
   const lines = Object.entries(headers).map((pair) => pair.join(": "));
   byId("request").textContent = [`${method} ${url.pathname}${url.search}`, ...lines].join("\n");
   byId("curl").textContent = curlLine(method, url.href, headers);
@@ -159,6 +162,7 @@ function showHeaders(mount, headers) {
     byId(id).replaceChildren(...rows);
     byId(`${id}-count`).textContent = rows.length / 2 || "none";
   }
+  setBusy("result", false);
 }
 
 function showFound(mountName, images, body) {
@@ -184,6 +188,7 @@ function element(tag, text) {
 // Fill the last column: what the caller gets for each image of the table.
 async function askForAll() {
   const mine = ++round;
+  setBusy("images", true);
   const answer = await send("GET", urls.statuses, callerHeaders()).catch(() => null);
   const statuses = answer?.ok ? await answer.json() : {};
   if (mine !== round) return;
@@ -195,6 +200,7 @@ async function askForAll() {
     strong.className = kindOf(status);
     row.querySelector(".answer").replaceChildren(strong);
   }
+  setBusy("images", false);
 }
 
 async function choose(mountName, id) {

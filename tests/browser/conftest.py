@@ -40,6 +40,7 @@ def expect(browser: Browser) -> Callable[..., Any]:
     """Return Playwright's assertions, which wait for what they expect."""
     from playwright.sync_api import expect
 
+    expect.set_options(timeout=10_000)
     return expect
 
 
