@@ -233,7 +233,7 @@ def test_the_end_of_a_page_of_a_walk(kind: str, way: str, tmp_path: Path) -> Non
     with new_database(kind, tmp_path) as url:
         load_glance(url)
         fill_glance(url, 3)
-        engine = plain_engine(url)
+        engine = sa.create_engine(url)
         last = "id IN ('1498', '1499', '1999')"
         run(engine, f"UPDATE images SET id = {UNDECODABLE} WHERE {last}")
         store: Any = ModelStore(Image, engine=engine)

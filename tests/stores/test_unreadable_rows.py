@@ -19,8 +19,6 @@ from flask_imagemeta import Identity, ImageMeta
 from flask_imagemeta.image import read_field
 from flask_imagemeta.stores import GlanceDatabase, ModelStore
 
-from .databases import plain_engine
-
 
 class Base(DeclarativeBase):
     type_annotation_map = {str: sa.String(36)}  # noqa: RUF012
@@ -82,7 +80,7 @@ CHANGES = {
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    engine = plain_engine(f"sqlite:///{tmp_path / 'images.sqlite'}")
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'images.sqlite'}")
     Base.metadata.create_all(engine)
     yield engine
     engine.dispose()
