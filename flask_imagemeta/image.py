@@ -180,7 +180,7 @@ def _is_absent(error: AttributeError, image: Any, name: str) -> bool:
     """
     if error.name != name or _is_about_another(error, name):
         return False
-    if _defines(image, name) or _defines(error.obj, name):
+    if _defines(image, name) or (error.obj is not image and _defines(error.obj, name)):
         return False
     if isinstance(error.__context__, AttributeError):  # a wrapper raised its own instead
         return _is_absent(error.__context__, image, name)
