@@ -14,6 +14,11 @@ from .needs import needs
 
 ENVIRONMENTS = Path(__file__).parents[1] / ".venv-clients"
 VERSION = "{}.{}".format(*sys.version_info)
+# Say why an installation fails, and ask again, as pip does, where no answer comes.
+NPM = [
+    *("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"),
+    *("--fetch-timeout=15000", "--fetch-retries=5", "--fetch-retry-mintimeout=1000"),  # ms
+]
 PYTHON_2 = {"PYENV_VERSION": "2.7"}  # pyenv hides Pythons that are not selected
 
 
@@ -52,8 +57,7 @@ def make_node_modules(package: str) -> Path:
     folder = ENVIRONMENTS / name_of([package])
     with missing(folder) as is_missing:
         if is_missing:
-            options = ["--silent", "--no-audit", "--no-fund", "--ignore-scripts"]
-            install(folder, "npm", "install", *options, "--prefix", str(folder), package)
+            install(folder, *NPM, "--prefix", str(folder), package)
     return folder / "node_modules"
 
 
@@ -90,6 +94,5 @@ def install(folder: Path, *command: str, **environ: str) -> None:
         needs(f"{folder.name} from a package registry: {error}")
     if result.returncode:
         errors = [line for line in result.stderr.splitlines() if "WARNING" not in line]
-        reason = (errors or ["no reason given"])[-1]
-        needs(f"{folder.name} from a package registry: {reason}")
+        needs("\n".join([f"{folder.name} from a package registry:", *errors]))
     (folder / "installed").touch()
