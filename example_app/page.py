@@ -93,7 +93,7 @@ def make_page(*mounts: Mount, callers: Callable[[], Mapping[str, str]] = demo_ca
 
     @page.get("/answer")
     def answer() -> Response:
-        """Return the answer to a HEAD request for any image, errors too, as data of a 200.
+        """Return the response to a HEAD request for any image, errors too, as data of a 200.
 
         The page asks here first, because a browser logs every error that it receives.
         """
@@ -108,7 +108,7 @@ def make_page(*mounts: Mount, callers: Callable[[], Mapping[str, str]] = demo_ca
 
     @page.after_app_request
     def protect(response: Response) -> Response:
-        """Let the page load its own files only; the API's answers stay as they are."""
+        """Let the page load its own files only; the API's responses stay as they are."""
         if request.blueprint == page.name or request.endpoint == "static":
             response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
             response.headers["Referrer-Policy"] = "no-referrer"

@@ -1,4 +1,4 @@
-"""An answer: its status, headers and body, and what caches may do with it."""
+"""A response: its status, headers and body, and what caches may do with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Headers = dict[str, str]
 
 CONTENT_TYPE = "text/html; charset=utf-8"  # glanceclient parses what claims to be JSON
 
-# What an empty answer to HEAD does not take from a hook's answer with a body.
+# What an empty response to HEAD does not take from a hook's response with a body.
 _OF_BODY = {"content-type", "content-length", "content-encoding", "content-range"}
 _CONTENT = {"Content-Type": CONTENT_TYPE, "Content-Length": "0"}
 
@@ -37,15 +37,15 @@ OTHER_HEADERS = {
 
 
 class Caching(NamedTuple):
-    """What caches may do with the answers of one application.
+    """What caches may do with the responses of one application.
 
-    A shared cache reuses an answer for every request with the same values in the headers that
-    Vary names. Only a 200, a 304 and a 404 are right for all those requests; any other answer may
+    A shared cache reuses a response for every request with the same values in the headers that
+    Vary names. Only a 200, a 304 and a 404 are right for all those requests; any other response may
     depend on something else in the request, or be wrong a second later.
 
     :param control: The Cache-Control of a 200, a 304 or a 404.
     :param public_control: The Cache-Control for an image that anyone may see; None for ``control``.
-    :param vary: The request headers that the answers depend on, or ``*``.
+    :param vary: The request headers that the responses depend on, or ``*``.
     """
 
     control: str
@@ -60,7 +60,7 @@ class Caching(NamedTuple):
 
 
 class CompleteResponse(Response):
-    """An answer that already has exactly the headers its status calls for.
+    """A response that already has exactly the headers its status calls for.
 
     When a response is sent, Werkzeug copies its headers and adapts them to status and body. These
     answers need that only if the host has changed the status or added a header.
@@ -105,11 +105,11 @@ def make_answer(
     *,
     is_public: bool = False,
 ) -> CompleteResponse:
-    """Return an answer with the headers that every answer has.
+    """Return a response with the headers that every response has.
 
-    :param headers: The headers specific to this answer, including the Content-Type of its body;
+    :param headers: The headers specific to this response, including the Content-Type of its body;
         their values must not contain line breaks.
-    :param is_public: Whether a shared cache may give the answer to anyone.
+    :param is_public: Whether a shared cache may give the response to anyone.
     """
     content = {} if status == 304 else {**_CONTENT, "Content-Length": str(len(body))}
     common = {
@@ -121,9 +121,9 @@ def make_answer(
 
 
 def make_answer_of_hook(caching: Caching, response: WerkzeugResponse) -> Response:
-    """Return the answer for a response that a hook raised, such as ``abort(401)``.
+    """Return the response to send for one that a hook raised, such as ``abort(401)``.
 
-    It keeps its headers and, except in answer to HEAD, its body with the headers that describe it.
+    It keeps its headers and, except for HEAD, its body with the headers that describe it.
     """
     headers, body = list(response.headers), b""
     if request.method == "HEAD":
@@ -139,7 +139,7 @@ def make_answer_of_hook(caching: Caching, response: WerkzeugResponse) -> Respons
 
 
 def add_common_headers(caching: Caching, response: Response) -> None:
-    """Add the headers that every answer of our routes has to one made by the host or by Flask.
+    """Add the headers that every response of our routes has to one made by the host or by Flask.
 
     A request id that is already there is kept; its Vary, in one line or several, is extended.
     """

@@ -1,4 +1,4 @@
-"""The routes, and the headers that all their answers have."""
+"""The routes, and the headers that all their responses have."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def add_list_routes(state: State) -> None:
 
 
 def _complete(state: State, response: Response) -> Response:
-    """Complete an answer that no view of ours made: for OPTIONS, after a crash, or the host's."""
+    """Complete a response that no view of ours made: for OPTIONS, after a crash, or the host's."""
     if not isinstance(response, CompleteResponse):
         if has_failed():
             response.data = b""

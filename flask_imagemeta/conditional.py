@@ -46,8 +46,8 @@ def evaluate(request: Request, etag: str, last_modified: datetime | None) -> int
 def _can_be_parsed(tags: str) -> bool:
     """Return whether a list of tags is short enough to parse; a longer one matches nothing.
 
-    That is safe in both headers: If-None-Match only saves a transfer, so the whole answer is
-    sent (RFC 9110, 13.1.2); If-Match requires a tag that is known to match, so the answer is 412
+    That is safe in both headers: If-None-Match only saves a transfer, so the whole response is
+    sent (RFC 9110, 13.1.2); If-Match requires a tag that is known to match, so the response is 412
     (13.1.1).
     """
     return len(tags) <= MAX_TAGS_LENGTH

@@ -29,7 +29,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # The fields that decide who may see an image; a schema must not read them from elsewhere.
 ACCESS_FIELDS = frozenset({"deleted", "is_public", "members", "owner", "visibility"})
 
-# What a lazy field of a host's image may raise on purpose: an answer, not a fault of the image.
+# What a lazy field of a host's image may raise on purpose: a response, not a fault of the image.
 PASS_THROUGH_ERRORS = (StoreUnavailable, HTTPException)
 
 

@@ -17,7 +17,7 @@ class Limits:
 
     :param max_headers: The maximum number of headers that the extension sends in one response.
     :param max_bytes: Their maximum total size in bytes.
-    :param others: The headers that every answer has besides metadata, at their longest.
+    :param others: The headers that every response has besides metadata, at their longest.
     """
 
     def __init__(

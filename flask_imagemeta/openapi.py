@@ -159,7 +159,7 @@ def _operation(state: State, converter: OpenAPIConverter) -> dict[str, Any]:
 
 
 def _common(caching: Caching, status: int) -> dict[str, Any]:
-    """Return the description of the headers that every answer has."""
+    """Return the description of the headers that every response has."""
     controls = [caching.control_of(status)]
     if status in (200, 304) and caching.public_control:
         controls.append(caching.public_control)

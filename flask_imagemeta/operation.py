@@ -39,9 +39,9 @@ class Operation(ABC):
         self._identity: Identity | None = None
 
     def answer(self) -> Response:
-        """Return the answer.
+        """Return the response.
 
-        :raises Exception: whatever a hook or a signal's receiver raises, except for the answers
+        :raises Exception: whatever a hook or a signal's receiver raises, except for the responses
             that a hook may raise on purpose.
         """
         try:
@@ -59,7 +59,7 @@ class Operation(ABC):
         except InvalidImage as error:
             logger.error("%s: cannot be sent: %s", self._subject, error)
             return self._end(500)
-        except HTTPException as error:  # a hook's own answer, such as abort(401)
+        except HTTPException as error:  # a hook's own response, such as abort(401)
             return make_answer_of_hook(self._state.caching, error.get_response(request.environ))
 
     @property
@@ -73,7 +73,7 @@ class Operation(ABC):
 
     @abstractmethod
     def _answer(self) -> Response:
-        """Return the answer if nothing goes wrong."""
+        """Return the response if nothing goes wrong."""
 
     def _look_up(self, image_id: str) -> Any:
         """Return the image that the lookup finds, or None; access is not checked yet.

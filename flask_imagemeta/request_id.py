@@ -1,4 +1,4 @@
-"""The id of a request: in its answer, its signals and every log record of the extension."""
+"""The id of a request: in its response, its signals and every log record of the extension."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ from .image import ACCESS_FIELDS, get_field
 
 OMITTED = "X-Imagemeta-Omitted-Properties"
 
-# Headers that describe the answer itself, or instruct servers, caches and browsers on the way: a
-# field of such a name would contradict the answer, get lost, or let an image's owner instruct them.
+# Headers that describe the response itself, or instruct servers, caches and browsers: a field of
+# such a name would contradict the response, get lost, or let an image's owner instruct them.
 RESERVED = frozenset(
     {
         *("accept-ranges", "age", "allow", "alt-svc", "cache-control", "clear-site-data"),
@@ -81,7 +81,7 @@ class HeaderSchema(Schema):
         only adds fields, or sets another ``prefix``, does not.
     :raises InvalidImage: from ``dump``, naming the field that cannot be sent.
     :raises ValueError: when it is created, for fields whose headers could be one another's, or one
-        of the answer itself.
+        of the response itself.
     """
 
     prefix: ClassVar[str] = "X-Image-Meta-"
@@ -135,14 +135,14 @@ class HeaderSchema(Schema):
             raise ValueError(f"{type(self).__name__}.{name}: {header!r} cannot be a header's name")
         if header.lower() in RESERVED:
             raise ValueError(
-                f"{type(self).__name__}.{name}: {header!r} is a header of the answer itself"
+                f"{type(self).__name__}.{name}: {header!r} is a header of the response itself"
             )
         if isinstance(field, Properties):
             forged = sorted(one for one in RESERVED if one.startswith(header.lower()))
             if forged:
                 raise ValueError(
                     f"{type(self).__name__}.{name}: {header!r} would let a property send "
-                    f"{forged[0]!r}, a header of the answer itself; use a longer data_key"
+                    f"{forged[0]!r}, a header of the response itself; use a longer data_key"
                 )
         if name in ACCESS_FIELDS and field.attribute not in (None, name):
             raise ValueError(
@@ -230,7 +230,7 @@ class HeaderSchema(Schema):
         """Return what ``dump`` makes of an image, after checking that it is safe to send.
 
         :raises InvalidImage: like ``dump``, and naming a header that a subclass or one of
-            its hooks made and that cannot be sent, or is one of the answer itself.
+            its hooks made and that cannot be sent, or is one of the response itself.
         """
         headers = dict(self.dump(image))  # a hook may return the same mapping each time
         if _can_be_sent(headers):
@@ -293,7 +293,7 @@ def _is_code(name: str, value: Any) -> bool:
 
 
 def _can_be_sent(headers: dict[str, str]) -> bool:
-    """Return whether headers are safe on the wire and none of them is about the answer itself."""
+    """Return whether headers are safe on the wire and none of them is about the response itself."""
     if not wire.are_safe_headers(headers):
         return False
     reserved = RESERVED.intersection(map(str.lower, headers))

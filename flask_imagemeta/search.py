@@ -1,4 +1,4 @@
-"""A GET request for one of the two lists of images, from its query to its answer."""
+"""A GET request for one of the two lists of images, from its query to its response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request for one image, from its id to its answer, with one method for each step."""
+"""A request for one image, from its id to its response, with one method for each step."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .state import State
 
 
 class ShowImage(Operation):
-    """One request for an image's metadata; its answer is empty, whatever its status.
+    """One request for an image's metadata; its response is empty, whatever its status.
 
     :param image_id: The id in the request's path.
     """
@@ -119,7 +119,7 @@ class ShowImage(Operation):
         return self._end(status, headers, is_public=is_public)
 
     def _is_public(self, image: object) -> bool:
-        """Return whether a shared cache may give this answer to anyone."""
+        """Return whether a shared cache may give this response to anyone."""
         return (
             self._state.config.public_cache_control is not None
             and self._hooks.show_property is None

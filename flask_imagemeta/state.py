@@ -132,7 +132,7 @@ def get_state(name: str) -> State:
 
 
 def _vary(configured: str, size_header: str | None) -> str:
-    """Return the Vary of every answer: the configured one, and the header for the size check."""
+    """Return the Vary of every response: the configured one, and the header for the size check."""
     names = [name.strip().lower() for name in configured.split(",")]
     if "*" in names:
         return "*"

@@ -101,8 +101,8 @@ def test_a_field_cannot_pass_for_a_property(fields: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("header", ["Content-Length", "transfer-encoding", "ETag"])
 def test_a_field_cannot_be_a_header_of_the_answer(header: str) -> None:
-    """Metadata that would contradict the answer's own headers, or get lost, is refused."""
-    with pytest.raises(ValueError, match=f"Schema.note: '{header}' is a header of the answer"):
+    """Metadata that would contradict the response's own headers, or get lost, is refused."""
+    with pytest.raises(ValueError, match=f"Schema.note: '{header}' is a header of the response"):
         type("Schema", (ImageMetaSchema,), {"note": Text(data_key=header)})()
 
 
@@ -123,7 +123,7 @@ def test_a_field_cannot_be_a_header_of_the_answer(header: str) -> None:
 )
 def test_a_property_cannot_be_a_header_of_the_answer(properties: Properties) -> None:
     """No property's name can make a reserved header, not even the count of those left out."""
-    with pytest.raises(ValueError, match="a header of the answer itself"):
+    with pytest.raises(ValueError, match="a header of the response itself"):
         type("Schema", (HeaderSchema,), {"properties": properties})()
 
 
@@ -134,7 +134,7 @@ def test_a_property_cannot_be_a_header_of_the_answer(properties: Properties) -> 
 def test_a_prefix_cannot_make_a_header_of_the_answer(prefix: str, name: str) -> None:
     """The same holds for properties and fields that begin with the schema's prefix."""
     for fields in ({"properties": Properties(stem="")}, {name: Text()}):
-        with pytest.raises(ValueError, match="a header of the answer itself"):
+        with pytest.raises(ValueError, match="a header of the response itself"):
             type("Schema", (HeaderSchema,), {"prefix": prefix, **fields})()
 
 
@@ -145,7 +145,7 @@ def test_a_schema_has_one_field_of_properties() -> None:
 
 
 def test_every_header_of_the_answer_is_reserved() -> None:
-    """No field can take the name of any header that an answer has besides metadata."""
+    """No field can take the name of any header that a response has besides metadata."""
     names = {name.lower() for name, _ in ask({"id": "a", "updated_at": "2026-01-02"}).headers}
     assert {name for name in names if not name.startswith("x-image-meta-")} <= RESERVED
 

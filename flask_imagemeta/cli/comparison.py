@@ -29,7 +29,7 @@ _LOGS = (logger.logger, logging.getLogger("psycopg"))
 def choose_callers(image: Any, found: Any) -> dict[str, Identity]:
     """Return an admin, a stranger, an image's owner, and its members in either store.
 
-    A field that cannot be read adds no caller; the answers show that it cannot be read.
+    A field that cannot be read adds no caller; the responses show that it cannot be read.
 
     :param found: The image of the same id in the other store.
     """
@@ -62,7 +62,7 @@ def _read(image: Any, name: str) -> Any:
 
 
 def is_same_image(one: Any, other: Any, schema: HeaderSchema) -> bool:
-    """Return whether two images have the same fields, so that every caller gets the same answer.
+    """Return whether two images have the same fields, so that every caller gets the same response.
 
     False does not mean that answers differ: 0 and None may be sent alike, and a custom
     schema may send anything.
@@ -101,13 +101,13 @@ class Answering:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        # An answer depends on the caller and the image alone, so any request will do.
+        # A response depends on the caller and the image alone, so any request will do.
         self._environ = Route(state).make_environ("-")
 
     def find(self, image: Any, callers: dict[str, Identity]) -> Answers:
         """Return the status and the headers that each caller gets for an image, or for None.
 
-        :raises StoreUnavailable: when what the answer depends on cannot be fetched now.
+        :raises StoreUnavailable: when what the response depends on cannot be fetched now.
         """
         image_id = str(read_field(image, "id")) if image is not None else ""
         found = {}

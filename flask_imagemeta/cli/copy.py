@@ -261,7 +261,7 @@ def _refusal(error: Exception) -> Loss:
 def _find(lookup: Callable[[str], Any], image_id: str) -> Any:
     """Return the image that a lookup finds, with its members fetched, or None."""
     found = lookup(image_id)
-    with suppress(InvalidImage):  # raised again if an answer depends on them
+    with suppress(InvalidImage):  # raised again if a response depends on them
         found = _with_members(found)
     return found
 

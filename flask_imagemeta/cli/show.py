@@ -54,13 +54,13 @@ def command(image_id: str, name: str, caller: str | None, token: str | None, is_
     The application answers a HEAD request, without the WSGI middleware around it. Without --as
     and --token the request carries no credentials.
 
-    Exit status: 0 for a 200 of ImageMeta, 1 for any other answer, 2 when there is none.
+    Exit status: 0 for a 200 of ImageMeta, 1 for any other response, 2 when there is none.
     """
     state = find_state(name)
     route = Route(state)
     environ = route.make_environ(image_id, {"X-Auth-Token": token} if token else {})
     with _called_by(state, caller), _observed(state, image_id) as ours:
-        # Middleware may want a token and refuse; this is about the answer of ImageMeta.
+        # Middleware may want a token and refuse; this is about the response of ImageMeta.
         response = Response.from_app(partial(Flask.wsgi_app, state.app), environ)
     is_shown = (ours.status, response.status_code) == (200, 200)
     reason = None
@@ -174,7 +174,7 @@ def _explain(response: Response, scheme: str, ours: _Ours) -> str:
     status = response.status_code
     location = response.headers.get("Location", "")
     if ours.status == status:
-        return "; ".join(ours.reasons) or "a hook gave this answer"
+        return "; ".join(ours.reasons) or "a hook gave this response"
     if scheme == "http" and location.startswith("https://"):
         return (
             "the application redirects to HTTPS; set PREFERRED_URL_SCHEME = 'https' in its "

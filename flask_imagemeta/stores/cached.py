@@ -261,7 +261,7 @@ class Cached:
             self._replace(key, image_id, None, may_keep)
             raise
         self._replace(key, image_id, data, may_keep)
-        # The first answer must look like the later ones, which come from the cache.
+        # The first response must look like the later ones, which come from the cache.
         return _Found(image if data is None else from_plain_data(data))
 
     def _data(self, image_id: str, image: Any) -> str | None:

@@ -180,8 +180,8 @@ def _bound_psycopg(limit: float, engine: Engine) -> None:
                 while True:
                     ready = yield wanted
                     if not ready and monotonic() > deadline:
-                        self.pgconn.finish()  # a late answer would be taken for the next one
-                        raise psycopg.OperationalError(f"no answer within {limit} seconds")
+                        self.pgconn.finish()  # a late response would be taken for the next one
+                        raise psycopg.OperationalError(f"no response within {limit} seconds")
                     wanted = gen.send(ready)
             except StopIteration as stop:
                 return stop.value

@@ -43,8 +43,8 @@ _NO_IMAGE = (
 # What a header cannot carry: control characters, white space in front, or text beyond Latin-1.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _TOKEN = re.compile(r"[\x21-\x7e\x80-\xff][\x20-\x7e\x80-\xff]*")
-_MAX_BODY = 2**20  # bytes; an image whose headers fit into an answer takes far less
-_MAX_CHALLENGE = 4096  # bytes; clients refuse an answer whose headers take more than 16 KiB
+_MAX_BODY = 2**20  # bytes; an image whose headers fit into a response takes far less
+_MAX_CHALLENGE = 4096  # bytes; clients refuse a response whose headers take more than 16 KiB
 _PAGE = 100  # images requested at once
 _MAX_PAGE_BODY = _PAGE * 2**18  # bytes
 _NO_MARKER = (400, 403, 404)  # statuses if the marker is gone or hidden
@@ -69,10 +69,10 @@ class GlanceAPI:
     decides what its caller may see. Its 401 and 403 are passed on.
 
     With a session, each lookup uses the session's credentials, and the image's owner, visibility
-    and members decide who may see it. Members are fetched only if the answer depends on them.
+    and members decide who may see it. Members are fetched only if the response depends on them.
     The store then counts as unavailable if the Glance answers 401 or 403.
 
-    It also counts as unavailable if an answer is late, too large or not an image, or has another
+    It also counts as unavailable if a response is late, too large or not an image, or has another
     status. Redirects are not followed, and nothing is retried, except that a session renews a
     refused token once. A Glance that does not answer delays a request by at most
     ``connect_timeout`` + ``read_timeout`` seconds, 7 by default, and the time a session needs to
@@ -82,7 +82,7 @@ class GlanceAPI:
         ``/v2`` at the end.
     :param session: A `keystoneauth1.session.Session` with an auth plugin.
     :param connect_timeout: Seconds to connect, for each address of the host.
-    :param read_timeout: Seconds for the whole answer, once the request is sent.
+    :param read_timeout: Seconds for the whole response, once the request is sent.
     :raises ImportError: without the extra ``glance``.
     :raises ValueError: when the endpoint is not an HTTP URL.
     :raises werkzeug.exceptions.Unauthorized: from a lookup or a search, for the Glance's 401.

@@ -122,7 +122,7 @@ class GlanceDatabase:
 
     It reads the schema of 2017 to 2026.1 on SQLite, PostgreSQL and MariaDB or MySQL, and
     writes nothing: its sessions are read-only (on SQLite, the opened file is). An image and
-    its properties are one statement; members are another, sent only when the answer depends
+    its properties are one statement; members are another, sent only when the response depends
     on them.
 
     Instead of a URL, it takes an engine, or a bind key of the application's

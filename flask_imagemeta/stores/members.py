@@ -1,4 +1,4 @@
-"""The projects that an image is shared with, fetched only when an answer depends on them."""
+"""The projects that an image is shared with, fetched only when a response depends on them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class LazyMembers(Iterable[str]):
-    """The ids of the projects an image is shared with, fetched only if an answer depends on them.
+    """The ids of the projects an image is shared with, fetched only if a response depends on them.
 
     :param fetch: Returns the members that may equal the given project id, or all for None.
     """

@@ -138,7 +138,7 @@ def reading(session: Session, prepare: Callable[[], None] | None = None) -> Iter
     """Read with a session, and end the transaction if it began here.
 
     If it stayed open until the end of the request, a connection lost meanwhile would turn a
-    complete answer into an error. Closing only the transaction, not the session, keeps the host's
+    complete response into an error. Closing only the transaction, not the session, keeps the host's
     objects loaded and an outer transaction of its tests open.
 
     :param prepare: Called first in a transaction that begins here.

@@ -35,7 +35,7 @@ class ModelStore:
     expression. A deferred column is read if it is one of the fields, and left out otherwise.
     ``properties`` is a JSON column, or a relationship to rows with ``name`` and ``value`` (read
     in the same statement). ``members`` is a JSON column, or a relationship to rows with
-    ``member`` (read only when the answer depends on them). Rows of either do not count if they
+    ``member`` (read only when the response depends on them). Rows of either do not count if they
     have a ``deleted`` that is true, or a number other than 0.
 
     By default it reads with the application's Flask-SQLAlchemy session, so that

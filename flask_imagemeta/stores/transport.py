@@ -15,20 +15,20 @@ from requests import RequestException, Response
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-# What sending a request and reading its answer raise if there is no answer. Requests parses where a
+# What sending a request and reading its response raise if there is none. Requests parses where a
 # redirect leads even if it is not followed, hence the ValueError.
 HTTP_ERRORS = (ClientException, RequestException, ValueError)
 
 _POOL_SIZE = 32  # connections that are kept; more threads than that open their own
 
-Timeouts = tuple[float, float]  # seconds: for a connection, and for an answer
+Timeouts = tuple[float, float]  # seconds: for a connection, and for a response
 
 
 class Client(Protocol):
     """What GlanceAPI sends requests with."""
 
     def get(self, url: str, headers: dict[str, str]) -> Response:
-        """Return the answer, its body unread. Redirects are not followed.
+        """Return the response, its body unread. Redirects are not followed.
 
         It raises one of `HTTP_ERRORS` if there is no answer.
         """
@@ -87,7 +87,7 @@ def read_body(response: Response, limit: int) -> bytes | None:
     return bytes(body)
 
 
-# Requests and urllib3 cannot limit the time of an answer as a whole: their read timeout applies to
+# Requests and urllib3 cannot limit the time of a response as a whole: their read timeout applies to
 # each wait, so a server that sends a byte now and then could go on forever. The classes below give
 # http.client a reader of our own, through attributes that urllib3 and http.client provide for
 # subclasses. A test with a server that sends bytes one by one fails if a release reads elsewhere.
