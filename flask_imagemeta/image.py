@@ -106,7 +106,7 @@ class ImageRecord:
             object.__setattr__(self, "properties", properties)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        names = {one.name for one in fields(self)} - {"access_granted"}
+        names = {one.name for one in fields(self) if one.init} - {"access_granted"}
         values = {name: getattr(self, name) for name in names}
         return _restore, (type(self), values)
 
@@ -122,6 +122,7 @@ def _restore(record: type[ImageRecord], values: dict[str, Any]) -> ImageRecord:
 
 # The fields of an image; access_granted is about one answer of a store.
 FIELDS = (*(one.name for one in fields(ImageRecord) if one.name != "access_granted"), "is_public")
+NUMBERS = ("size", "virtual_size", "min_disk", "min_ram")
 
 _UNDEFINED = object()
 _MISSING = re.compile(r"has no attribute '(\w+)'")  # in Python's own words

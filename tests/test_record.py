@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -89,6 +89,11 @@ class Extended(ImageRecord):
     """A custom record, with one more field."""
 
     release: str = ""
+    label: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "label", f"{self.id} {self.release}")
 
 
 @pytest.mark.parametrize("make", COPIES)
@@ -96,7 +101,7 @@ def test_a_subclass_keeps_its_fields(make: Callable[[Any], Any]) -> None:
     """A subclass with more fields is copied with them."""
     image = Extended("a", release="1")
     assert make(image) == image
-    assert make(image).release == "1"
+    assert (make(image).release, make(image).label) == ("1", "a 1")
 
 
 @pytest.mark.parametrize("make", [*COPIES[2:6], copy.deepcopy, asdict])

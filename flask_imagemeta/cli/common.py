@@ -11,7 +11,7 @@ import click
 from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
-from ..exceptions import ImageMetaError, InvalidImage, StoreUnavailable, printable, short_repr
+from ..exceptions import ImageMetaError, InvalidImage, printable, short_repr
 from ..image import read_field
 from ..stores.errors import words_of
 from .losses import Loss
@@ -79,7 +79,7 @@ def progress(store: Any, label: str) -> Iterator[Iterable[Any]]:
         yield store.walk()
         return
     count = None
-    with suppress(StoreUnavailable):  # too many to be counted in time
+    with suppress(Exception):  # too many to be counted in time, say; the walk may go well
         count = store.count() if hasattr(store, "count") else None
     with click.progressbar(
         store.walk(), length=count, label=label, file=sys.stderr, update_min_steps=100

@@ -19,7 +19,7 @@ from werkzeug import Response as WerkzeugResponse
 from werkzeug.exceptions import Forbidden, Unauthorized
 
 from ..exceptions import StoreUnavailable, short_repr
-from ..image import ImageRecord, can_be_asked_for
+from ..image import NUMBERS, ImageRecord, can_be_asked_for
 from ..query import Query
 from ..request_id import REQUEST_ID, current_request_id, logger
 from .glance_query import ByTime, as_parameters, can_match
@@ -52,14 +52,13 @@ _NO_MARKER = (400, 403, 404)  # statuses if the marker is gone or hidden
 _BY_ID = {"sort": "id:asc"}
 _ALL = {"visibility": "all", "member_status": "all"}  # by default v2 leaves out some of them
 _TEXTS = ("name", "status", "disk_format", "container_format", "checksum", "owner", "visibility")
-_NUMBERS = ("size", "virtual_size", "min_disk", "min_ram")
 _TIMES = ("created_at", "updated_at")
 # The keys of API v2 that are not properties, besides the fields of an image.
 _OTHERS = (
     *("tags", "self", "file", "schema", "stores", "locations", "direct_url"),
     *("os_hidden", "os_hash_algo", "os_hash_value"),
 )
-_BASE = frozenset(("id", "protected", *_TEXTS, *_NUMBERS, *_TIMES, *_OTHERS))
+_BASE = frozenset(("id", "protected", *_TEXTS, *NUMBERS, *_TIMES, *_OTHERS))
 
 
 class GlanceAPI:
@@ -322,7 +321,7 @@ def _as_image(body: Any) -> ImageRecord:
         created_at=_as_time(body.get("created_at")),
         updated_at=_as_time(body.get("updated_at")),
         properties=properties,
-        **{name: body.get(name) for name in (*_TEXTS, *_NUMBERS)},
+        **{name: body.get(name) for name in (*_TEXTS, *NUMBERS)},
     )
 
 

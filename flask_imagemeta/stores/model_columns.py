@@ -54,7 +54,7 @@ class ColumnReader(ModelReader):
         if members is not None:
             rows = select(*members.columns).select_from(model).join(members.join)
             self._members = rows.where(is_image)
-            rows = select(model.id, *members.columns).join(members.join)
+            rows = select(model.id, *members.columns).select_from(model).join(members.join)
             is_of_several = model.id.in_(bindparam("image_ids", expanding=True))
             self._members_of_several = rows.where(is_of_several)
         self._statement = statement

@@ -186,7 +186,9 @@ def _select_related(
         blanks = {name: type_coerce(null(), column.type) for name, column in columns.items()}
         values = {**dict.fromkeys(_RELATED, null()), **blanks, **theirs}
         of_image = [model.id.label("image_id"), *(v.label(name) for name, v in values.items())]
-        selects.append(select(*of_image).join(rows.join).where(condition))
+        # Of a model that inherits a table, the columns alone do not say what to join.
+        joined = select(*of_image).select_from(model).join(rows.join)
+        selects.append(joined.where(condition))
     nothing = select(model.id.label("image_id"), *(null().label(n) for n in _RELATED)).where(
         false()
     )

@@ -12,15 +12,15 @@ from functools import cached_property
 from typing import Any, NoReturn
 
 from sqlalchemy import Column, null, select
-from sqlalchemy.orm import Mapper, Session, selectinload, with_parent
+from sqlalchemy.orm import Mapper, RelationshipProperty, Session, selectinload, with_parent
 from sqlalchemy.orm.attributes import flag_modified
 from sqlalchemy.orm.collections import collection_adapter
 
 from ..exceptions import InvalidImage, short_repr
-from ..image import FIELDS, read_field
+from ..image import FIELDS, NUMBERS, read_field
 from .errors import all_rows, row_errors
 from .model_fields import ModelFields, as_key
-from .model_values import as_column_value, is_same, misfit
+from .model_values import as_column_value, is_same, is_text_changed, misfit
 from .pages import PAGE
 
 # Stored instead of None in a column that cannot be NULL: clients cannot tell them apart.
@@ -254,11 +254,13 @@ class ModelRows:
             value = _SAME_AS_NONE.get(name)
             if value is None:
                 raise InvalidImage(name, None, f"the column {column} cannot be NULL")
-        value = as_column_value(value, column)
-        reason = misfit(value, column, self._dialect)
+        kept = as_column_value(value, column)
+        reason = misfit(kept, column, self._dialect)
+        if reason is None and name not in NUMBERS and is_text_changed(value, kept):
+            reason = f"the column {column} would keep it as {str(kept)!r}"
         if reason is not None:
             raise InvalidImage(name, value, reason)
-        return value
+        return kept
 
     def _column(self, name: str) -> Column[Any] | None:
         """Return the column to write a field to; None if the model has none."""
@@ -358,11 +360,24 @@ class ModelRows:
     def _check_writable(self, name: str) -> None:
         """Check that a relationship's rows can be changed.
 
-        :raises InvalidImage: when SQLAlchemy would not write them.
+        :raises InvalidImage: when SQLAlchemy would not write them, or they may be other images'.
         """
-        if self._relationships[name].viewonly:
-            reason = f"{self._model.__name__}.{name} is viewonly, so its rows cannot be changed"
-            raise InvalidImage(name, None, reason)
+        relationship = self._relationships[name]
+        reason = None
+        if relationship.viewonly:
+            reason = "is viewonly"
+        elif not self._is_of_one_image(relationship):
+            reason = "may have rows in common with other images"
+        if reason is not None:
+            model = self._model.__name__
+            raise InvalidImage(name, None, f"{model}.{name} {reason}, so they cannot be changed")
+
+    def _is_of_one_image(self, relationship: RelationshipProperty[Any]) -> bool:
+        """Return whether related rows belong to one image: they refer to it by a key of its own."""
+        key = self._mapper.column_attrs.get("id")
+        local, ids = relationship.local_columns, () if key is None else key.columns
+        refers = not local.isdisjoint(ids) or local.issuperset(self._mapper.primary_key)
+        return relationship.secondary is None and refers
 
 
 def _made_by_database(mapper: Mapper[Any]) -> frozenset[str]:

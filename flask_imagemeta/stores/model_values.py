@@ -14,7 +14,7 @@ from enum import Enum as PythonEnum
 from typing import Any
 from uuid import UUID
 
-from marshmallow import ValidationError
+from marshmallow import ValidationError, fields
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -26,6 +26,7 @@ from sqlalchemy import (
     Integer,
     SmallInteger,
     String,
+    Uuid,
 )
 
 from ..fields import Timestamp, WholeNumber
@@ -36,7 +37,7 @@ _KEPT: tuple[tuple[type[Any], Any, str], ...] = (
     (DateTime, datetime, "times"),
     (String, str, "text"),
 )
-_PARSERS = ((Integer, WholeNumber()), (DateTime, Timestamp()))
+_PARSERS = ((Integer, WholeNumber()), (DateTime, Timestamp()), (Uuid, fields.UUID()))
 _UTC = timezone.utc
 _PRECISION = re.compile(r"\((\d)\)")  # of a type such as DATETIME(6)
 _MAX_DEPTH = 100  # far less than Python can write as JSON, and read again; a list may hold itself
@@ -54,10 +55,10 @@ def as_column_value(value: Any, column: Column[Any]) -> Any:
         return dict(value)
     if isinstance(value, list):
         return list(value)  # a copy for this row
-    if isinstance(value, UUID) and isinstance(column_type, String):
-        return str(value)
     if isinstance(value, str):
         value = _parse(value, column_type)
+    if isinstance(value, UUID) and isinstance(column_type, (String, Uuid)):
+        return column_type.python_type(str(value))  # a Uuid may be given and returned as text
     if isinstance(column_type, DateTime) and isinstance(value, datetime):
         is_naive = value.tzinfo is None
         value = value.replace(tzinfo=_UTC) if is_naive else value.astimezone(_UTC)
@@ -76,7 +77,7 @@ def _as_member(value: Any, column_type: Enum) -> Any:
 
 
 def _parse(text: str, column_type: Any) -> Any:
-    """Return the number or the time in a text, as in an image made from JSON, or else the text."""
+    """Return the value in a text, as in an image made from JSON, or else the text."""
     for kind, field in _PARSERS:
         if isinstance(column_type, kind):
             with suppress(ValidationError):
@@ -100,12 +101,10 @@ def misfit(value: Any, column: Column[Any], dialect: Dialect) -> str | None:
         return _misfit_time(value, column, dialect)
     if isinstance(column_type, String):
         return _misfit_text(value, column, dialect)
-    if _is_too_deep(value):
-        return f"lists and mappings are more than {_MAX_DEPTH} levels deep"
-    if isinstance(column_type, JSON) and _has_nul(value):
-        is_jsonb = column_type.compile(dialect=dialect) == "JSONB"
-        return f"the column {column} is JSONB, which cannot hold NUL" if is_jsonb else None
-    return None
+    if isinstance(column_type, Uuid):
+        is_uuid = isinstance(_parse(str(value), column_type), UUID)
+        return None if is_uuid else f"the column {column} holds UUIDs"
+    return _misfit_structure(value, column, dialect)
 
 
 def _misfit_enum(value: Any, column: Column[Any], column_type: Enum) -> str | None:
@@ -145,6 +144,15 @@ def _misfit_text(value: str, column: Column[Any], dialect: Dialect) -> str | Non
     return None
 
 
+def _misfit_structure(value: Any, column: Column[Any], dialect: Dialect) -> str | None:
+    if _is_too_deep(value):
+        return f"lists and mappings are more than {_MAX_DEPTH} levels deep"
+    if isinstance(column.type, JSON) and _has_nul(value):
+        is_jsonb = column.type.compile(dialect=dialect) == "JSONB"
+        return f"the column {column} is JSONB, which cannot hold NUL" if is_jsonb else None
+    return None
+
+
 def _is_too_deep(value: Any, depth: int = 0) -> bool:
     if depth > _MAX_DEPTH:
         return True
@@ -159,6 +167,11 @@ def _has_nul(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return any(map(_has_nul, value))
     return isinstance(value, str) and "\0" in value
+
+
+def is_text_changed(text: Any, kept: Any) -> bool:
+    """Return whether a column of numbers or UUIDs keeps a text as another one, such as 007 as 7."""
+    return isinstance(text, str) and isinstance(kept, (int, str, UUID)) and str(kept) != text
 
 
 def is_same(one: Any, other: Any) -> bool:

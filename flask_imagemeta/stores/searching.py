@@ -30,6 +30,7 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    not_,
     or_,
     select,
     true,
@@ -323,7 +324,8 @@ class Searching:
         return None if column is None else or_(*(self._is(column, value) for value in values))
 
     def _is(self, column: ColumnElement[Any], value: bool) -> Condition:
-        return func.coalesce(column, false()) == (true() if value else false())
+        is_no = func.coalesce(column, false()) == false()  # any number but 0 is true
+        return not_(is_no) if value else is_no
 
     def _lives(self) -> list[Condition]:
         """Return the conditions for an image that is neither deleted nor killed."""

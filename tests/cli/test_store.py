@@ -17,6 +17,7 @@ from sqlalchemy.orm import (
 )
 
 from flask_imagemeta import ImageMixin
+from flask_imagemeta.cli import common
 from flask_imagemeta.stores import ModelStore
 
 
@@ -209,3 +210,20 @@ def test_copies():
         ]
     )
     assert store.copies_of("c" * 32, 1) == ["a", "b"]
+
+
+class Uncountable:
+    """A store that can be walked; its count fails."""
+
+    def walk(self):
+        return iter("ab")
+
+    def count(self):
+        raise OSError("too many")
+
+
+def test_a_count_that_fails(monkeypatch):
+    """Without a count, the images are there all the same, and the bar shows no percentage."""
+    monkeypatch.setattr(common, "has_terminal", lambda: True)
+    with common.progress(Uncountable(), "Walking") as images:
+        assert [*images] == ["a", "b"]

@@ -448,6 +448,41 @@ def timed_model(kind: Any, *, nullable: bool) -> type[Any]:
     return type("Image", (base,), {"__tablename__": "image", **columns})
 
 
+@pytest.fixture
+def flags_app() -> Iterator[Flask]:
+    """An application over rows of another program: SQLite and MariaDB keep any number as a flag."""
+    base = type("Base", (DeclarativeBase,), {})
+    columns = {
+        "id": mapped_column(sa.String(9), primary_key=True),
+        **{name: mapped_column(sa.Boolean) for name in ("is_public", "protected")},
+    }
+    model = type("Image", (base,), {"__tablename__": "image", **columns})
+    engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
+    base.metadata.create_all(engine)
+    databases.run(engine, "INSERT INTO image VALUES ('two', 2, 2), ('no', 1, 0), ('null', 1, NULL)")
+    store = ModelStore(model, engine=engine)
+    app = Flask("tests")
+    ImageMeta(app, lookup=store, search=store.search)
+    yield app
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        ("", ["two", "null", "no"]),
+        ("?protected=true", ["two"]),
+        ("?protected=false", ["null", "no"]),
+    ],
+)
+def test_any_number_but_0_is_true(flags_app: Flask, query: str, ids: list[str]) -> None:
+    """A list has what the headers say of each image."""
+    client = flags_app.test_client()
+    assert client.head("/v1/images/two").headers["X-Image-Meta-Protected"] == "True"
+    listed = client.get(f"/v1/images{query}").get_json()["images"]
+    assert [image["id"] for image in listed] == ids
+
+
 @pytest.fixture(params=["as SQLite writes them", "as others write them", "days first"])
 def timed_app(request: pytest.FixtureRequest, nullable: bool) -> Iterator[Flask]:
     """An application over a model with such times, and over plain images with the same."""

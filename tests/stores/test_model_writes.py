@@ -195,6 +195,54 @@ class ViewOnly(db.Model):
     )
 
 
+budgets = sa.Table(
+    "budgets",
+    db.metadata,
+    sa.Column("image", sa.ForeignKey("in_common.id"), primary_key=True),
+    sa.Column("project", sa.ForeignKey("project.member"), primary_key=True),
+)
+
+
+class Project(db.Model):
+    """A project of the host's, with more than its id."""
+
+    member: Mapped[str] = mapped_column(sa.String(9), primary_key=True)
+    budget: Mapped[int]
+
+
+class InCommon(db.Model):
+    """A model whose images have properties and members in common."""
+
+    id: Mapped[str] = mapped_column(sa.String(9), primary_key=True)
+    family: Mapped[str | None] = mapped_column(sa.String(9))
+    members: Mapped[list[Project]] = relationship(secondary=budgets)
+    properties: Mapped[list[FamilyProperty]] = relationship(
+        primaryjoin="InCommon.family == foreign(FamilyProperty.family)"
+    )
+
+
+class FamilyProperty(db.Model):
+    family: Mapped[str] = mapped_column(sa.String(9), primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(9), primary_key=True)
+    value: Mapped[str | None] = mapped_column(sa.String(9))
+
+
+class Exact(db.Model):
+    """A model with columns that keep a text as something else."""
+
+    id: Mapped[str] = mapped_column(sa.String(9), primary_key=True)
+    owner: Mapped[UUID | None]
+    checksum: Mapped[str | None] = mapped_column(sa.Uuid(as_uuid=False))
+    name: Mapped[int | None]
+    size: Mapped[int | None]
+    members: Mapped[list[ExactMember]] = relationship(cascade="all, delete-orphan")
+
+
+class ExactMember(db.Model):
+    image_id: Mapped[str] = mapped_column(sa.ForeignKey("exact.id"), primary_key=True)
+    member: Mapped[UUID] = mapped_column(primary_key=True)
+
+
 class Defaults(db.Model):
     """A model where defaults, an onupdate behind a synonym and whole seconds may get in the way."""
 
@@ -484,6 +532,80 @@ def test_rows_that_are_only_viewed(way: str) -> None:
         with pytest.raises(InvalidImage, match="viewonly"):
             store.put([image | {"properties": properties}])
     assert store("a") == image
+
+
+@ON_SQLITE
+@WAYS
+def test_rows_in_common(way: str) -> None:
+    """Rows that other images may have, too, are neither deleted, changed nor added."""
+    store = ModelStore(InCommon)
+    rows = [Project(member="p", budget=7), FamilyProperty(family="f", name="k", value="1")]
+    db.session.add_all([*rows, *(InCommon(id=name, family="f") for name in "ab")])
+    db.session.flush()
+    db.session.execute(sa.insert(budgets), [{"image": name, "project": "p"} for name in "ab"])
+    db.session.commit()
+    for field, value in [
+        *(("members", value) for value in ([], ["p", "q"])),
+        *(("properties", value) for value in ({}, {"k": "2"}, {"k": "1", "l": "1"})),
+    ]:
+        image = {"id": "a", "family": "f", "members": ["p"], "properties": {"k": "1"}}
+        with pytest.raises(InvalidImage, match=f"InCommon.{field} may have rows in common with"):
+            store.put([image | {field: value}])
+        db.session.rollback()
+    with pytest.raises(InvalidImage, match="in common"):
+        getattr(store, way)([{"id": "c", "members": ["q"]}])
+    db.session.rollback()
+    store.put([image | {"properties": {"k": "1"}}])  # all of them are there
+    assert [(image["id"], [*image["members"]]) for image in store.walk()] == [
+        ("a", ["p"]),
+        ("b", ["p"]),
+    ]
+    assert db.session.scalars(sa.select(Project.budget)).all() == [7]
+
+
+HEX = UUID(int=0x13CC6052265B41529E2FD0FC461FA8EF)
+
+
+@WAYS
+@pytest.mark.parametrize("text", [str(HEX), HEX])
+def test_uuids(way: str, text: Any) -> None:
+    """A column of UUIDs keeps a UUID, and its text."""
+    store = ModelStore(Exact)
+    image = {"id": "a", "owner": text, "checksum": text, "members": [text]}
+    getattr(store, way)([image])
+    found = store("a")
+    assert [str(found[name]) for name in ("owner", "checksum")] == [str(HEX)] * 2
+    assert [*found["members"]] == [str(HEX)]
+
+
+@WAYS
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("owner", HEX.hex, "keep it as"),
+        ("owner", str(HEX).upper(), "keep it as"),
+        ("owner", "p", "holds UUIDs"),
+        ("owner", 7, "holds UUIDs"),
+        ("checksum", HEX.hex, "keep it as"),
+        ("checksum", "p", "holds UUIDs"),
+        ("members", [HEX.hex], "keep it as"),
+        ("members", ["p"], "holds UUIDs"),
+        ("name", "007", "keep it as '7'"),
+    ],
+)
+def test_a_text_that_would_be_kept_as_another(
+    way: str, field: str, value: Any, reason: str
+) -> None:
+    """A text is refused where a column would keep another: its project would lose the image."""
+    with pytest.raises(InvalidImage, match=rf"^{field}.* = .*{reason}"):
+        getattr(ModelStore(Exact), way)([{"id": "a", field: value}])
+
+
+def test_a_number_as_text() -> None:
+    """A number is the same number in any text."""
+    store = ModelStore(Exact)
+    store.put([{"id": "a", "name": "7", "size": "007"}])
+    assert (store("a")["name"], store("a")["size"]) == (7, 7)
 
 
 @ON_SQLITE
