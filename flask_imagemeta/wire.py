@@ -66,12 +66,10 @@ def is_value(value: str) -> bool:
 def are_safe_headers(headers: Mapping[Any, Any]) -> bool:
     """Return whether each name is a token and each value text in WSGI's form, safe to send."""
     try:
-        names, values = "".join(headers), "".join(headers.values())
+        are_valid = all(map(is_token, headers)) and all(map(_WSGI_TEXT.fullmatch, headers.values()))
     except TypeError:  # one of them is not a str
         return False
-    are_trimmed = all(value.strip(" \t") == value for value in headers.values())
-    are_names = bool(_TOKEN.fullmatch(names)) and "" not in headers
-    return are_names and are_trimmed and bool(_WSGI_TEXT.fullmatch(values))
+    return are_valid and all(value.strip(" \t") == value for value in headers.values())
 
 
 def as_name(text: str) -> str:
@@ -123,6 +121,7 @@ def as_text(value: Any) -> str:
     An Enum member counts as its value, bytes are read as UTF-8.
 
     :raises TypeError: for a container or an object without a text.
+    :raises ValueError: for an int of more than `MAX_DIGITS` digits.
     """
     if type(value) is str:
         return value
@@ -142,7 +141,9 @@ def as_any_text(value: Any) -> str:
     """Return a value as text like `as_text`, a mapping, list, tuple or set as compact JSON.
 
     :raises TypeError: for an object without a text.
-    :raises ValueError: for a container that holds itself.
+    :raises ValueError: for a container that holds itself, or an int of more than `MAX_DIGITS`
+        digits.
+    :raises RecursionError: for a container that is nested too deep.
     """
     if type(value) is str:  # most are, and checking the abstract classes is slow
         return value

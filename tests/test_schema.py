@@ -20,7 +20,7 @@ from flask_imagemeta import (
 from flask_imagemeta.fields import Properties, Text
 from flask_imagemeta.schema import OMITTED
 
-from .apps import EXAMPLE, EXAMPLE_HEADERS, make_app
+from .apps import EXAMPLE, EXAMPLE_HEADERS, make_app, make_client
 
 pytestmark = pytest.mark.core
 
@@ -543,3 +543,13 @@ def test_a_schema_without_code_of_its_own(schema: type[HeaderSchema]) -> None:
 def test_a_schema_with_code_of_its_own(schema: type[HeaderSchema]) -> None:
     """Whatever else a class has may change what is sent, wherever it inherits it from."""
     assert schema().has_own_code
+
+
+def test_an_image_without_headers_is_shown() -> None:
+    """An image that has none of the fields of a schema of one's own is a 200 without metadata."""
+
+    class NameSchema(HeaderSchema):
+        name = Text()
+
+    client = make_client({"id": "a"}, schema=NameSchema)
+    assert client.head("/v1/images/a").status_code == 200
