@@ -15,7 +15,7 @@ from .exceptions import InvalidImage
 from .image import PASS_THROUGH_ERRORS, ImageRecord, read_field
 from .wire import as_text, from_value
 
-# Of other types, only the type itself knows what is cheap to compare.
+# Members of any other type do the comparison themselves: it may be a query.
 _COLLECTIONS = (list, tuple, set, frozenset)
 
 
@@ -40,7 +40,7 @@ class Identity:
         if self.roles is None:
             raise TypeError("roles is None, but must be an iterable: [] for a caller without roles")
         if isinstance(self.roles, str):
-            raise TypeError(f"roles is {self.roles!r}, but must be several: [{self.roles!r}]?")
+            raise TypeError(f"roles is {self.roles!r}, but must be a list: [{self.roles!r}]?")
         roles = frozenset(self.roles)
         if not all(isinstance(role, str) for role in roles):
             raise TypeError(f"roles is {self.roles!r}, but must be names of roles")

@@ -85,16 +85,12 @@ class CompleteResponse(Response):
         if self.headers.get("Vary", "").startswith("*,"):
             self.headers["Vary"] = "*"
         # It may also set a cookie, which a shared cache would give to others with the image.
-        if "Set-Cookie" in self.headers:
-            self._stay_private()
+        control = self.headers.get("Cache-Control")
+        if "Set-Cookie" in self.headers and control == self._caching.public_control:
+            self.headers["Cache-Control"] = self._caching.control
         if (self.status_code, len(self.headers)) == self._made:
             return self.headers
         return super().get_wsgi_headers(environ)
-
-    def _stay_private(self) -> None:
-        """Replace the Cache-Control of an image that anyone may see with that of any other."""
-        if self.headers.get("Cache-Control") == self._caching.public_control:
-            self.headers["Cache-Control"] = self._caching.control
 
 
 def make_answer(
@@ -132,7 +128,7 @@ def make_answer_of_hook(caching: Caching, response: WerkzeugResponse) -> Respons
         response.direct_passthrough = False  # of send_file
         body = response.get_data()
     response.close()
-    answer = Response(body, status=response.status_code, headers=HeaderPairs(headers))
+    answer = Response(body, status=response.status_code, headers=headers)
     answer.headers.setdefault("Cache-Control", caching.control_of(response.status_code))
     add_common_headers(caching, answer)
     return answer

@@ -132,7 +132,7 @@ def _complete(state: State, response: Response) -> Response:
 
 
 def _complete_405(state: State, response: Response) -> Response:
-    """Do the same for a method that our routes lack; a blueprint's own hooks never see those."""
+    """Complete the response to a method that our routes lack; blueprint hooks never see those."""
     error = request.routing_exception
     if isinstance(error, MethodNotAllowed) and _is_ours(state.name, error):
         if response.status_code == 405:  # otherwise a before_request function of the host answered

@@ -78,6 +78,7 @@ class ImageMeta:
         :raises ConfigurationError: with the key, the value and what would be right.
         :raises RuntimeError: when the application already has an ImageMeta of this name, or
             another one under the same URL prefix.
+        :raises TypeError: when app is not a Flask application.
         """
         if not isinstance(app, Flask):
             meant = "ImageMeta(lookup=...)" if callable(app) else "ImageMeta(app)"

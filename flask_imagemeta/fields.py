@@ -1,7 +1,8 @@
 """The kinds of fields an image has: marshmallow fields that convert to a header's text and back.
 
-Each ``_serialize`` returns text, or None to omit the field, and raises ValueError or TypeError
-for a value that cannot be sent; each ``_deserialize`` takes a header's decoded text.
+Each ``_serialize`` returns text (that of properties, pairs of name and text), or None to omit the
+field, and raises ValueError or TypeError for a value that cannot be sent; each ``_deserialize``
+takes a header's decoded text.
 """
 
 from __future__ import annotations
@@ -72,17 +73,14 @@ class HeaderField(AnyField):
                 value = self.dump_default() if callable(self.dump_default) else self.dump_default
             if value is None or value is missing:
                 return None
-            text = self._serialize(value, attr, image)
-            return text if type(text) is str else self._as_text(text)
+            return self._as_text(self._serialize(value, attr, image))
         except (*PASS_THROUGH_ERRORS, InvalidImage):
             raise
         except Exception as error:
             raise InvalidImage(attr, value, str(error)) from error
 
     def _as_text(self, serialized: Any) -> Any:
-        if serialized is None or type(serialized) is str:
-            return serialized
-        return wire.as_any_text(serialized)
+        return None if serialized is None else wire.as_any_text(serialized)
 
 
 class ForeignField(HeaderField):

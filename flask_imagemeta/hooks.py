@@ -60,7 +60,7 @@ def as_stored_size(size: Any) -> int:
         return as_int(size or 0)
     except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(
-            f"the stored_size hook returned {short_repr(size)}, not bytes or None"
+            f"the stored_size hook returned {short_repr(size)}, not a number of bytes or None"
         ) from error
 
 

@@ -6,7 +6,7 @@ An absent field counts as None. The ready-made stores return an image as an `Ima
 from __future__ import annotations
 
 import re
-from collections.abc import ItemsView, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import Enum
@@ -55,10 +55,6 @@ class ReadOnlyProperties(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return repr(self._values)
-
-    def items(self) -> ItemsView[str, Any]:
-        """Return the pairs of name and value."""
-        return self._values.items()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return dict, (self._values,)
@@ -227,7 +223,7 @@ def can_be_asked_for(image_id: str) -> bool:
 def check_image(image: Any) -> None:
     """Check that what a lookup returned can be an image at all.
 
-    Otherwise all its fields would count as absent, and anyone can see an image without an owner.
+    Otherwise all its fields would count as absent, and anyone could see it for want of an owner.
 
     :raises InvalidImage: for an object without any of the fields, and for a response, whose status
         looks like one.

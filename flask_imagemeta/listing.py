@@ -83,8 +83,7 @@ class Listing:
 
         :param has_order: Whether the store may sort them, and leave out those before the marker.
         """
-        if self._hooks.search is None:
-            raise RuntimeError("there is no search hook")
+        assert self._hooks.search is not None  # without it, nothing leads here
         return as_candidates(self._hooks.search(self._for_store(has_order)))
 
     def _marker_key(self) -> tuple[Any, ...] | None:

@@ -116,9 +116,7 @@ def describe(app: Flask, *, title: str = "Image metadata", version: str = "1") -
 
 
 def _operation(state: State, converter: OpenAPIConverter) -> dict[str, Any]:
-    schema = state.schema
-    size_header = schema.header_of("size")
-
+    schema, size_header = state.schema, state.size_header
     response = partial(_response, state)
     validators = {
         "ETag": _header(_ETAG, required=True),

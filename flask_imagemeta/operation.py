@@ -30,12 +30,12 @@ class Operation(ABC):
     """One request to a route of the extension.
 
     :param state: The state of the ImageMeta object whose route was requested.
-    :param image_id: The id in the request's path; None for a list.
     """
 
-    def __init__(self, state: State, image_id: str | None) -> None:
+    _image_id: str | None = None  # the id in the request's path; a list has none
+
+    def __init__(self, state: State) -> None:
         self._state = state
-        self._image_id = image_id
         self._identity: Identity | None = None
 
     def answer(self) -> Response:

@@ -5,15 +5,10 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from flask import has_request_context, request
-
-if TYPE_CHECKING:
-    LoggerAdapter = logging.LoggerAdapter[logging.Logger]
-else:
-    LoggerAdapter = logging.LoggerAdapter  # not generic before Python 3.11
 
 REQUEST_ID = "X-Openstack-Request-Id"
 
@@ -38,7 +33,7 @@ def _callers_request_id() -> str | None:
     return sent if _VALID.fullmatch(sent) else None
 
 
-class _RequestLogger(LoggerAdapter):
+class _RequestLogger(logging.LoggerAdapter):  # type: ignore[type-arg] # since Python 3.11
     """Adds the request's id to the start of each message, and to each record as ``request_id``.
 
     A valid id that the caller sent follows it, and is the record's ``caller_request_id``. Both

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import replace
 
 from flask import Response, request
@@ -29,7 +28,7 @@ class ListImages(Operation):
     """
 
     def __init__(self, state: State, *, is_detailed: bool) -> None:
-        super().__init__(state, None)
+        super().__init__(state)
         self._is_detailed = is_detailed
 
     @property
@@ -48,7 +47,7 @@ class ListImages(Operation):
             query=query,
             image_ids=tuple(read_field(match.image, "id") for match in matches),
         )
-        return self._send(match.document for match in matches)
+        return self._send([match.document for match in matches])
 
     def _query(self) -> Query:
         """Return what the request asks for.
@@ -68,15 +67,14 @@ class ListImages(Operation):
         return replace(query, marker=marker)
 
     def _may_mark(self, image: object, query: Query) -> bool:
-        """Return whether the caller may see an image, or has it in a list as a deleted one."""
+        """Return whether the caller may see an image, or finds it in this list as a deleted one."""
         if may_see(image, self._identity):
             return True
         return query.changes_since is not None and may_be_listed(
             image, self._identity, is_public=query.is_public
         )
 
-    def _send(self, documents: Iterable[Document]) -> Response:
-        images = list(documents)
+    def _send(self, images: list[Document]) -> Response:
         if not self._is_detailed:
             images = [{name: one[name] for name in INDEX if name in one} for one in images]
         body = json.dumps({"images": images}, allow_nan=False).encode("ascii")

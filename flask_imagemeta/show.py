@@ -29,12 +29,12 @@ class ShowImage(Operation):
     """
 
     def __init__(self, state: State, image_id: str) -> None:
-        super().__init__(state, image_id)
-        self._id = image_id
+        super().__init__(state)
+        self._image_id: str = image_id
 
     @property
     def _subject(self) -> str:
-        return f"image {short_repr(self._id)}"
+        return f"image {short_repr(self._image_id)}"
 
     def _answer(self) -> Response:
         wanted_size = self._wanted_size()
@@ -53,12 +53,12 @@ class ShowImage(Operation):
 
     def _find(self) -> Any:
         """Return the image, or None if there is none or the caller may not see it."""
-        image = self._look_up(self._id)
+        image = self._look_up(self._image_id)
         if image is None:
-            self._signal(image_missing, image_id=self._id)
+            self._signal(image_missing, image_id=self._image_id)
             return None
         if not may_see(image, self._identity):
-            self._signal(image_hidden, image_id=self._id)
+            self._signal(image_hidden, image_id=self._image_id)
             return None
         return image
 
@@ -108,7 +108,7 @@ class ShowImage(Operation):
         if status == 412:
             return self._end(412)
         is_public = self._is_public(image)
-        self._signal(image_shown, image_id=self._id)
+        self._signal(image_shown, image_id=self._image_id)
         headers = headers if status == 200 else {}  # a 304 has no metadata
         headers["ETag"] = f'"{etag}"'
         if updated_at is not None and status == 200:

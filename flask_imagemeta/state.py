@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import copy
 from inspect import iscoroutinefunction, unwrap
 from typing import Any
@@ -49,7 +49,6 @@ class State:
             {**OTHER_HEADERS, "Cache-Control": longest, "Vary": self.caching.vary},
         )
         self._in_code = hooks
-        self._ensure_sync: Callable[[Hook], Hook] = app.ensure_sync
         self._settled: Hooks | None = None
 
     @property
@@ -112,7 +111,7 @@ class State:
         # An object whose __call__ is a coroutine function does not look like one itself.
         if not iscoroutinefunction(hook) and iscoroutinefunction(hook.__call__):  # type: ignore[operator]
             hook = hook.__call__  # type: ignore[operator]
-        return self._ensure_sync(hook)
+        return self.app.ensure_sync(hook)
 
     def _no_lookup(self, image_id: str) -> Any:
         raise RuntimeError(

@@ -197,7 +197,7 @@ def test_keystone_identity(environ: dict[str, str], identity: Identity | None) -
     ("arguments", "meant"),
     [
         ((5,), "must be text or None"),
-        (("p", "admin"), r"must be several: \['admin'\]\?"),
+        (("p", "admin"), r"must be a list: \['admin'\]\?"),
         (("p", None), r"must be an iterable: \[\]"),
         (("p", [b"admin"]), "must be names of roles"),
     ],

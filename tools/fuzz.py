@@ -1,8 +1,8 @@
 """Serve odd images and check every byte of every answer.
 
-Usage: make fuzz N=1000000 SEED=0. The images follow from the seed and their number alone. A
-run that was ended goes on where it stopped; its state is in .fuzz/, delete that to start
-again. Ends with a summary, and with status 1 where anything was found.
+Usage: make fuzz N=1000000 SEED=0. The seed and an image's number alone determine the image. An
+interrupted run continues where it stopped; its state is in .fuzz/, which can be deleted to start
+again. It ends with a summary, and with status 1 if anything was found.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class Run:
 
     def summary(self) -> str:
         counts = ", ".join(f"{name}: {n:,}" for name, n in sorted(self.counts.items()))
-        lines = [f"seed {self.seed}: {self.done:,} records; {counts}"]
-        return "\n".join((*lines, *(f"{i}: {finding}" for i, finding in self.findings.items())))
+        found = (f"{image_id}: {finding}" for image_id, finding in self.findings.items())
+        return "\n".join((f"seed {self.seed}: {self.done:,} records; {counts}", *found))
 
 
 def main() -> None:
@@ -86,7 +86,7 @@ def main() -> None:
                 progress = f"{run.done:,} of {args.n:,}, {rate:.0f}/s"
                 print(f"{progress}, found: {run.counts['found']}", end="\r", flush=True)
     except KeyboardInterrupt:
-        print("\nEnded early; the same command goes on from here.")
+        print("\nInterrupted; the same command continues from here.")
     run.save()
     print(f"\n{run.summary()}")
     sys.exit(bool(run.counts["found"]))

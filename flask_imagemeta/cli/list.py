@@ -69,25 +69,27 @@ def _as_query(parameters: Sequence[str]) -> Query:
 
     :raises CommandError: for an unknown parameter, or a value that a list answers with 400.
     """
-    pairs = [(name, value) for name, _, value in (one.partition("=") for one in parameters)]
-    for one, (name, _) in zip(parameters, pairs, strict=True):
-        if "=" not in one or not (name in _PARAMETERS or name.startswith(PROPERTY)):
+    given: list[tuple[str, str]] = []
+    for parameter in parameters:
+        name, equals, value = parameter.partition("=")
+        if not equals or not (name in _PARAMETERS or name.startswith(PROPERTY)):
             known = ", ".join(_PARAMETERS)
             raise CommandError(
-                f"{one!r} is not one of PARAMETER=VALUE with {known} or {PROPERTY}NAME."
+                f"{parameter!r} is not PARAMETER=VALUE: the parameters are {known}, {PROPERTY}NAME."
             )
+        given.append((name, value))
     try:
-        query, _ = parse(urlencode(pairs).encode("ascii"), max_limit=sys.maxsize)
+        query, _ = parse(urlencode(given).encode("ascii"), max_limit=sys.maxsize)
     except UnicodeEncodeError as error:  # bytes of the command line
         raise CommandError(f"{printable(error.object)} is not valid UTF-8.") from error
     except BadQuery as error:
         raise CommandError(printable(str(error))) from error
-    given = dict(pairs)
+    names = dict(given)
     return replace(
         query,
         identity=_ADMIN,
-        is_public=query.is_public if "is_public" in given else None,
-        limit=query.limit if "limit" in given else sys.maxsize,
+        is_public=query.is_public if "is_public" in names else None,
+        limit=query.limit if "limit" in names else sys.maxsize,
     )
 
 

@@ -14,7 +14,7 @@ from ..image import read_field
 from ..limits import Limits
 from ..schema import HeaderSchema
 
-# A caller for whom every field counts that decides access: of a project that has no image.
+# A caller whose access depends on every field that decides it: the project has no images.
 STRANGER = Identity(uuid4().hex)
 
 
@@ -48,7 +48,7 @@ def find_losses(
 ) -> list[Loss]:
     """Return everything that a client who may see an image does not receive unchanged.
 
-    An image is refused, too, if it cannot be said whether a stranger may see it or is listed it.
+    An image is also refused if it cannot be decided whether a stranger may see it or list it.
     The properties of a deleted image are hidden from everyone, and not counted as a loss.
 
     :param leads_to: Returns whether a request can ask for an id.

@@ -61,7 +61,7 @@ class Cached:
         configured after this.
     :param miss_expiration: Seconds for which a missing id is remembered; 0 to remember none.
     :param stale_if_error: Seconds beyond the region's ``expiration_time`` for which an image may
-        be used while the store is unavailable (RFC 5861).
+        be used while the store is unavailable (RFC 5861); 0 to use none.
     :param namespace: Keeps the keys of stores that share a cache apart.
     :raises ValueError: for a namespace that another store uses in the same region; from a lookup,
         when the region has no ``expiration_time``, or a negative one.
@@ -224,7 +224,7 @@ class Cached:
 
         :param data: The image, or None if it cannot be kept.
         """
-        # Even of a cache that rests, a lookup that began earlier must not write to it later.
+        # Asked even while the cache rests: it also keeps earlier lookups from writing later.
         if not may_keep() or time.monotonic() < self._rest_until:
             return
         is_kept = False

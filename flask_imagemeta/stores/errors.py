@@ -125,7 +125,7 @@ def store_errors() -> Iterator[None]:
 
 @contextmanager
 def row_errors() -> Iterator[None]:
-    """Do the same while rows are read: a driver or a type may fail to convert their values.
+    """Convert errors like `store_errors`, and those of a driver or a type that converts values.
 
     :raises InvalidImage: when a row cannot be read.
     """

@@ -25,7 +25,7 @@ class Flights:
     """Calls under way: threads that need the same result share one call.
 
     A call that hangs costs those that wait for it at most 5 seconds; the next thread calls again.
-    Then several calls are under way, and which began last knows best.
+    Of several calls then under way, only the result of the one that began last may be kept.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Flights:
             self._end(key, flight)
 
     def forget(self, key: str) -> None:
-        """Let no result of a call that has begun be kept, or be shared with another thread."""
+        """Let no call that has begun be joined by another thread, or its result be kept."""
         with self._lock:
             self._under_way.pop(key, None)
 
@@ -75,7 +75,7 @@ class Flights:
             flights = self._under_way.get(key, [])
             if flight not in flights:
                 return False
-            del flights[: flights.index(flight)]  # those that began earlier may not any more
+            del flights[: flights.index(flight)]  # results of earlier calls may no longer be kept
             return True
 
     def _end(self, key: str, flight: _Flight) -> None:

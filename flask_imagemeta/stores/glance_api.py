@@ -290,7 +290,7 @@ class GlanceAPI:
         request_id = current_request_id()
         if request_id is not None:
             headers[REQUEST_ID] = request_id
-        token = request.headers.get("X-Auth-Token") if self._passes_token else None
+        token = self.caller_key()
         if token:
             if not _TOKEN.fullmatch(token):  # no valid token looks like this
                 raise Unauthorized

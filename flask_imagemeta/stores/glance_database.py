@@ -145,6 +145,9 @@ class GlanceDatabase:
     :param pool_timeout: Seconds to wait for one of them.
     :raises TypeError: unless exactly one of database and bind_key is given.
     :raises ValueError: when the URL names another database or driver.
+    :raises sqlalchemy.exc.ArgumentError: when the URL cannot be parsed.
+    :raises ImportError: when the URL's driver is not installed.
+    :raises RuntimeError: from a lookup, when the application has no such bind key.
     :raises StoreUnavailable: from a lookup, when the database is unreachable or too slow.
     """
 
@@ -280,8 +283,8 @@ class GlanceDatabase:
             except DBAPIError as error:
                 if not error.connection_invalidated or monotonic() - started > _AT_ONCE:
                     raise
-            # A pooled connection was dead. The pool now replaces all that are as
-            # old, and what only reads may be asked again.
+            # The pooled connection was dead. The pool now replaces all that are as old, and a
+            # statement that only reads can be sent again.
             return self._fetch_once(statement, parameters)
 
     def _fetch_once(self, statement: Select[Any], parameters: dict[str, Any]) -> Sequence[Row[Any]]:

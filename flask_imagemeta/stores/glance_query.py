@@ -1,7 +1,7 @@
 """A query as parameters of the list in Glance's API v2, as far as v2 can filter and sort by it.
 
 Where v2 compares differently than the extension, the extension does the work: v2 may list more than
-the matches, but never less. The rules are those of Glance 2026.1, in ``api/v2/images.py`` and
+the matches, but never fewer. The rules are those of Glance 2026.1, in ``api/v2/images.py`` and
 ``db/sqlalchemy/api.py``:
 
 - A value with a colon starts with an operator: ``eq:`` or ``in:`` for text, ``gt:`` and others
@@ -88,6 +88,7 @@ def _filters(query: Query) -> Iterator[tuple[str, str]]:
 class ByTime:
     """A query's order by created_at, which v2 can sort by except within one second.
 
+    :ivar is_desc: Whether the newest images come first.
     :raises ValueError: when the query is sorted by another field, or its marker has no time that
         can be compared.
     """
@@ -95,16 +96,16 @@ class ByTime:
     def __init__(self, query: Query) -> None:
         if query.sort_key != "created_at":
             raise ValueError(f"v2 sorts by {query.sort_key} as its database does")
-        self._is_desc = query.sort_dir == "desc"
+        self.is_desc: bool = query.sort_dir == "desc"
         self._marker = None if query.marker is None else self._key_of_marker(query.marker)
 
     @property
     def parameters(self) -> dict[str, str]:
         """The parameters for the order, and for starting at the marker's second."""
-        parameters = {"sort": f"created_at:{'desc' if self._is_desc else 'asc'}"}
+        parameters = {"sort": f"created_at:{'desc' if self.is_desc else 'asc'}"}
         if self._marker is not None:
             second = self._marker[0].replace(microsecond=0)
-            if not self._is_desc:
+            if not self.is_desc:
                 parameters["created_at"] = f"gte:{second.isoformat()}Z"
             elif second.year < MAXYEAR:
                 parameters["created_at"] = f"lt:{(second + timedelta(seconds=1)).isoformat()}Z"
@@ -119,11 +120,6 @@ class ByTime:
             raise StoreUnavailable(f"image {image.id} has no created_at")
         return image.created_at, image.id
 
-    @property
-    def is_desc(self) -> bool:
-        """Whether the newest images come first."""
-        return self._is_desc
-
     def sort(self, images: Iterable[ImageRecord]) -> Iterator[ImageRecord]:
         """Yield the images of one of v2's lists in the query's order.
 
@@ -131,9 +127,9 @@ class ByTime:
         """
         last: datetime | None = None
         for second, group in groupby(images, key=lambda image: self.key(image)[0]):
-            if last is not None and (second > last if self._is_desc else second < last):
+            if last is not None and (second > last if self.is_desc else second < last):
                 raise StoreUnavailable("the list is not sorted by created_at")
-            yield from sorted(group, key=self.key, reverse=self._is_desc)
+            yield from sorted(group, key=self.key, reverse=self.is_desc)
             last = second
 
     def is_after_marker(self, image: ImageRecord) -> bool:
@@ -141,7 +137,7 @@ class ByTime:
         if self._marker is None:
             return True
         key = self.key(image)
-        return key < self._marker if self._is_desc else key > self._marker
+        return key < self._marker if self.is_desc else key > self._marker
 
     def _key_of_marker(self, marker: Any) -> _Key:
         created_at = read_field(marker, "created_at")

@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Mapper
 
-from ..exceptions import InvalidImage
 from ..image import FIELDS
 from .members import LazyMembers, MembersOfSeveral, of_possible_projects
 from .model_connection import ModelConnection
@@ -60,24 +59,7 @@ class ColumnReader(ModelReader):
         self._statement = statement
         self.one: Select[Any] = statement.where(is_image)
 
-    def find(self, key: Any) -> Any:
-        """Return the image with an id of the column's type, or None.
-
-        If it cannot be read as a whole, the fields that can be read are read in one statement. So
-        access can still be decided, and the error names the field.
-
-        :raises ImpossibleValue: when such an id cannot exist in this database.
-        """
-        try:
-            return super().find(key)
-        except InvalidImage:
-            return self._find_parts(key)
-
     def _find_parts(self, key: Any) -> ImageParts | None:
-        """Return an image with fields that cannot be read, or None.
-
-        The others are read in one statement, so they are of one version.
-        """
         fetch = partial(self._connection.fetch, parameters={"image_id": key})
         errors = unreadable_fields(self._fields, fetch)
         readable = {n: column for n, column in self._expressions.items() if n not in errors}

@@ -86,22 +86,12 @@ class EntityReader(ModelReader):
     def _page(self, ids: Select[Any], order: Sequence[Any]) -> Select[Any]:
         return self._load(self._is_of(ids)).order_by(None).order_by(*order)
 
-    def find(self, key: Any) -> Any:
-        """Return the image with an id of the column's type, or None.
-
-        If it cannot be read as a whole, it is loaded without the columns and the rows that cannot
-        be read. So access can still be decided, and the error names the field.
-
-        :raises ImpossibleValue: when such an id cannot exist in this database.
-        """
-        try:
-            return super().find(key)
-        except InvalidImage:
-            parameters = {"image_id": key}
-            fetch = partial(self._connection.fetch, parameters=parameters)
-            errors = unreadable_fields(self._parts(), fetch)
-            images = self._read(self._load(self._is_image, errors), parameters, errors)
-            return next(iter(images), None)
+    def _find_parts(self, key: Any) -> EntityImage | None:
+        parameters = {"image_id": key}
+        fetch = partial(self._connection.fetch, parameters=parameters)
+        errors = unreadable_fields(self._parts(), fetch)
+        images = self._read(self._load(self._is_image, errors), parameters, errors)
+        return next(iter(images), None)
 
     def _parts(self) -> dict[str, Select[Any]]:
         """Return statements that each read one column of an image, or its rows in one field."""
@@ -135,7 +125,7 @@ class EntityReader(ModelReader):
         statement: Select[Any],
         parameters: dict[str, Any],
         errors: Mapping[str, InvalidImage] = MappingProxyType({}),
-    ) -> Sequence[Any]:
+    ) -> Sequence[EntityImage]:
         session = self._connection.session()
 
         def read() -> list[EntityImage]:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, bindparam, select
 from sqlalchemy.orm import Mapper
 
+from ..exceptions import InvalidImage
 from .model_connection import ModelConnection
 from .pages import Pages
 from .searching import as_operand
@@ -34,9 +35,22 @@ class ModelReader(ABC):
     def find(self, key: Any) -> Any:
         """Return the image with an id of the column's type, or None.
 
+        If it cannot be read as a whole, the fields that can be read are. So access can still be
+        decided, and the error names the field.
+
         :raises ImpossibleValue: when such an id cannot exist in this database.
         """
-        return next(iter(self._read(self.one, {"image_id": key})), None)
+        try:
+            return next(iter(self._read(self.one, {"image_id": key})), None)
+        except InvalidImage:
+            return self._find_parts(key)
+
+    @abstractmethod
+    def _find_parts(self, key: Any) -> Any:
+        """Return an image with fields that cannot be read, or None.
+
+        The others are read in one statement, so they are of one version.
+        """
 
     @cached_property
     def pages(self) -> Pages:

@@ -57,6 +57,8 @@ class ModelStore:
     :raises TypeError: when the model is not a mapped class, or when engine is given together with
         entities. From the first lookup, when a field of the model cannot be read
         correctly, or several images could have the same id, naming what to write instead.
+    :raises RuntimeError: from a lookup without session or engine, when the application has no
+        Flask-SQLAlchemy.
     :raises StoreUnavailable: from a lookup, when the database is unreachable or too slow.
     """
 

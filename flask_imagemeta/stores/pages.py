@@ -69,7 +69,7 @@ class Pages(NamedTuple):
         statement = searching.unsorted(query, ids)
         try:
             return statement is not None and bool(self.fetch(statement))
-        except ImpossibleValue:  # the query looks for it
+        except ImpossibleValue:  # the query looks for a value that no image can have
             return False
 
     def _walk(
@@ -96,7 +96,7 @@ class Pages(NamedTuple):
             try:
                 rows = self._read(ids, order, size, skipped)
             except ImpossibleValue:
-                if not total:  # the query looks for it
+                if not total:  # the query looks for a value that no image can have
                     return
                 if start is beginning:
                     raise

@@ -1,7 +1,7 @@
 """A search in SQL: its filters, the rule of lists, its order, and where a page starts.
 
 Where a database compares differently than the extension, the extension does the work: a statement
-may find more than the matches, but never less.
+may find more than the matches, but never fewer.
 """
 
 from __future__ import annotations
@@ -128,9 +128,8 @@ class Searching:
     def order(self, query: Query) -> list[ColumnElement[Any]] | None:
         """Return the expressions to sort by; None if SQL cannot sort by them."""
         keys = [self._sorted(name, None) for name in self._keys(query)]
-        return (
-            None if any(key is None for key in keys) else [key for key in keys if key is not None]
-        )
+        known = [key for key in keys if key is not None]
+        return known if len(known) == len(keys) else None
 
     def unsorted(self, query: Query, ids: Select[Any]) -> Select[Any] | None:
         """Return a statement that finds a row if SQL would sort images wrong by their times.
@@ -259,11 +258,9 @@ class Searching:
         if column is None:
             return None
         kind = column.type
-        if not isinstance(kind, _SORTED.get(name, object)):
+        if isinstance(kind, Enum) or not isinstance(kind, _SORTED.get(name, object)):
             return None  # a size that is text, for one
         expression = column if value is None else literal(value, as_operand(kind))
-        if isinstance(kind, Enum):
-            return None
         if isinstance(kind, String):
             return self._by_code_point(self._as_read(expression, kind))
         if isinstance(kind, Uuid) and self._dialect in _EXACT:

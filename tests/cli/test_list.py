@@ -136,9 +136,9 @@ def test_more_than_a_page(run, put):
 @pytest.mark.parametrize(
     ("parameter", "reason"),
     [
-        ("nmae=x", "'nmae=x' is not one of PARAMETER=VALUE with name, status"),
-        ("name", "'name' is not one of PARAMETER=VALUE"),
-        ("marker=a", "'marker=a' is not one of PARAMETER=VALUE"),
+        ("nmae=x", "'nmae=x' is not PARAMETER=VALUE: the parameters are name, status"),
+        ("name", "'name' is not PARAMETER=VALUE"),
+        ("marker=a", "'marker=a' is not PARAMETER=VALUE"),
         ("limit=x", "limit param must be an integer"),
         ("size_min=x", "Bad value passed to filter size_min got x"),
         ("name=a\udcff", "a\\udcff is not valid UTF-8."),
