@@ -122,6 +122,7 @@ NUMBERS = ("size", "virtual_size", "min_disk", "min_ram")
 
 _UNDEFINED = object()
 _MISSING = re.compile(r"has no attribute '(\w+)'")  # in Python's own words
+_NO_FIELD = "no_such_field"
 _ACCESS = {"_get_attribute", "__getattr__", "__getattribute__"}  # only look an attribute up
 
 
@@ -146,15 +147,23 @@ def _get_item(image: Mapping[str, Any], name: str) -> Any:
     except KeyError as error:
         # A subclass of KeyError has a message, KeyError itself the missing key.
         is_another = type(error) is KeyError and error.args != (name,)
-        if is_another or name in iter(image):
+        if is_another or name in iter(image) or _is_of_class(image, name):
             raise
         return None
+
+
+def _is_of_class(image: Any, name: str) -> bool:
+    """Return whether the class of a mapping defines an attribute, which its keys do not show."""
+    # A proxy's own type is another one.
+    return getattr_static(image.__class__, name, _UNDEFINED) is not _UNDEFINED
 
 
 def _get_column(row: Row, name: str) -> Any:
     try:
         return row[name]  # in any case: Owner is a column named owner
     except IndexError:
+        if _is_of_class(row, name):
+            raise
         return None
 
 
@@ -184,15 +193,35 @@ def _is_absent(error: AttributeError, image: Any, name: str) -> bool:
     if error.obj is image:
         return True
     # None is not an image behind a wrapper, but a step on the way to the value.
-    return error.obj is not None and _functions(error.__traceback__) <= _ACCESS
+    if error.obj is None or not _functions(error.__traceback__) <= _ACCESS:
+        return False
+    return _object_behind(image) is error.obj
+
+
+def _object_behind(wrapper: Any) -> Any:
+    """Return the object in which a wrapper looks for an attribute that no object has."""
+    try:
+        getattr(wrapper, _NO_FIELD)
+    except AttributeError as error:
+        first: BaseException = error
+        # The wrapper may have raised its own error; a context may also be another attribute's.
+        while getattr(first.__context__, "name", None) == _NO_FIELD:
+            first = first.__context__
+        return getattr(first, "obj", None)
+    return None
 
 
 def _defines(obj: Any, name: str) -> bool:
     """Return whether an object has an attribute, or its class says so, as a dataclass does."""
     if getattr_static(obj, name, _UNDEFINED) is not _UNDEFINED:
         return True
+    return is_declared(type(obj), name)
+
+
+def is_declared(cls: type[Any], name: str) -> bool:
+    """Return whether a class says, as a dataclass does, that its objects have an attribute."""
     try:
-        return any(name in get_annotations(cls) for cls in type(obj).__mro__)
+        return any(name in get_annotations(one) for one in cls.__mro__)
     except Exception:  # since Python 3.14, annotations may fail
         return True
 
@@ -225,10 +254,10 @@ def check_image(image: Any) -> None:
 
     Otherwise all its fields would count as absent, and anyone could see it for want of an owner.
 
-    :raises InvalidImage: for an object without any of the fields, and for a response, whose status
-        looks like one.
+    :raises InvalidImage: for an object without any of the fields, and for a response or an HTTP
+        exception, whose status or name looks like one.
     """
-    if isinstance(image, Response):
+    if isinstance(image, (Response, HTTPException)):
         reason = "what the lookup returned is a response, which a hook must raise: flask.abort()?"
         raise InvalidImage("image", image, reason)
     if not any(_has_field(image, name) for name in FIELDS):

@@ -5,9 +5,13 @@ A field that fails is not an absent one: nothing is shown. A new way has to be a
 
 from __future__ import annotations
 
+import sqlite3
+from collections import OrderedDict, UserDict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import field as dataclass_field, make_dataclass
 from functools import cached_property, partial
+from operator import attrgetter, methodcaller
 from typing import Any
 from uuid import uuid4
 
@@ -160,6 +164,34 @@ class ComputedDict(dict[str, Any]):
         return {}["project"] if name == self._field else super().__getitem__(name)
 
 
+def mapping_class(base: type[Any]) -> Make:
+    """Return what makes a mapping whose class, unlike its items, has one of the fields."""
+
+    def make(field: str) -> Any:
+        image = type("Image", (base,), {field: property(lambda self: VALUES[field])})()
+        image.update({name: value for name, value in VALUES.items() if name != field})
+        return image
+
+    return make
+
+
+def row_class(field: str) -> Any:
+    """Return a row of a class that has one of the fields."""
+    kind = type("Image", (sqlite3.Row,), {field: property(lambda self: VALUES[field])})
+    values = {"id": "'a'", "owner": "'p'", "visibility": "'shared'"}
+    names = [name for name in VALUES if name != field]
+    columns = ", ".join(f"{values.get(name, 0)} AS {name}" for name in names)
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.row_factory = kind
+        return connection.execute(f"SELECT {columns}").fetchone()
+
+
+class AttributeDict(dict[str, Any]):
+    """A dict whose items are attributes, too."""
+
+    __getattr__ = dict.__getitem__
+
+
 def inner_error(field: str) -> Any:
     return property_of(field, lambda self: self.project.uuid)
 
@@ -175,11 +207,21 @@ FAILING: dict[str, Make] = {
     "property, KeyError": partial(failing_property, error=KeyError("owner")),
     "property, RuntimeError": partial(failing_property, error=RuntimeError()),
     "cached property": failing_cached_property,
+    "getter in C": lambda field: property_of(field, attrgetter("project.uuid")),
+    "getter in C of the same name": lambda field: property_of(
+        field, attrgetter(f"project.{field}")
+    ),
+    "caller in C": lambda field: property_of(field, methodcaller("missing")),
 }
 FAILING_MAPPINGS: dict[str, Make] = {
     "mapping": FailingMapping,
     "mapping that does not list it": UnlistedMapping,
     "subclass of dict": ComputedDict,
+    "property of a subclass of dict": mapping_class(dict),
+    "property of a UserDict": mapping_class(UserDict),
+    "property of an OrderedDict": mapping_class(OrderedDict),
+    "property of a dict of attributes": mapping_class(AttributeDict),
+    "property of a row": row_class,
 }
 WRAPPERS: dict[str, Callable[[Any], Any]] = {
     "bare": lambda image: image,

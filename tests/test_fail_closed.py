@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from flask import Response, abort
 from marshmallow import post_dump
+from werkzeug.exceptions import Forbidden, NotFound
 
 from flask_imagemeta import HeaderSchema, Identity, ImageMeta, ImageMetaSchema
 from flask_imagemeta.fields import Flag, Properties, Text
@@ -39,9 +40,10 @@ def test_what_is_no_image_is_not_served(nonsense: Any, caplog: pytest.LogCapture
     assert "image 'a': cannot be sent: image = " in caplog.text
 
 
-def test_a_response_is_no_image(caplog: pytest.LogCaptureFixture) -> None:
-    """A lookup that returns a response, which has a status, is told to raise it."""
-    assert ask(Response(status=401)).status_code == 500
+@pytest.mark.parametrize("response", [Response(status=401), Forbidden(), NotFound()])
+def test_a_response_is_no_image(response: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A lookup that returns a response, or the error of one, is told to raise it."""
+    assert ask(response).status_code == 500
     assert "is a response, which a hook must raise: flask.abort()?" in caplog.text
 
 

@@ -91,6 +91,9 @@ _MISSING = re.compile("no such ")  # Python 3.10 has no codes
 _REFUSED = (ValueError, TypeError, AttributeError, OverflowError, LookupError)
 
 
+UNREACHABLE_ERRORS = (PoolTimeout, TimeoutError, ConnectionError)
+
+
 class ImpossibleValue(Exception):
     """The database's character set or type cannot express the value searched for."""
 
@@ -105,12 +108,12 @@ def store_errors() -> Iterator[None]:
     """
     try:
         yield
-    except (PoolTimeout, TimeoutError, ConnectionError) as error:
+    except UNREACHABLE_ERRORS as error:
         raise StoreUnavailable(str(error) or repr(error)) from error
     except DBAPIError as error:
         if _is_impossible(error):
             raise ImpossibleValue from error
-        if _is_unreadable(error):
+        if is_unreadable(error):
             raise unreadable(error.orig) from error
         if _is_unavailable(error):
             raise StoreUnavailable(str(error.orig)) from error
@@ -227,7 +230,8 @@ def _values(parameters: Any) -> Iterable[Any]:
     return parameters if isinstance(parameters, (list, tuple)) else ()
 
 
-def _is_unreadable(error: DBAPIError) -> bool:
+def is_unreadable(error: DBAPIError) -> bool:
+    """Return whether an error is about a value in a row, which cannot be read."""
     code = _code(error)
     if code is None:
         return isinstance(error, DataError) or bool(_UNDECODED.match(str(error.orig)))

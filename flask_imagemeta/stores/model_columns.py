@@ -30,7 +30,9 @@ class ColumnReader(ModelReader):
         self._expressions = {
             attribute.key: getattr(model, attribute.key).label(attribute.key)
             for attribute in mapper.column_attrs
-            if not attribute.deferred and attribute.key not in FIELDS
+            if not attribute.deferred
+            and attribute.key not in FIELDS
+            and hasattr(model, attribute.key)  # unlike an expression in polymorphic_on
         }
         for name in sorted(FIELDS):
             expression = None if related.get(name) else model_fields.expression(name)
@@ -62,6 +64,8 @@ class ColumnReader(ModelReader):
     def _find_parts(self, key: Any) -> ImageParts | None:
         fetch = partial(self._connection.fetch, parameters={"image_id": key})
         errors = unreadable_fields(self._fields, fetch)
+        if "id" in errors:  # no image has an id that the database cannot read
+            return None
         readable = {n: column for n, column in self._expressions.items() if n not in errors}
         properties = () if "properties" in errors else self._property
         rows = fetch(self.one.with_only_columns(*readable.values(), *properties))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from itertools import groupby
@@ -13,6 +13,7 @@ from sqlalchemy import (
     CompoundSelect,
     Select,
     false,
+    inspect,
     null,
     select,
     type_coerce,
@@ -23,7 +24,14 @@ from sqlalchemy.orm import Mapper, defer, lazyload, object_session, undefer
 
 from ..exceptions import InvalidImage
 from ..image import FIELDS, PASS_THROUGH_ERRORS, get_field
-from .errors import all_rows, row_errors, store_errors
+from .errors import (
+    UNREACHABLE_ERRORS,
+    all_rows,
+    is_unreadable,
+    row_errors,
+    store_errors,
+    unreadable,
+)
 from .model_connection import ModelConnection, reading
 from .model_fields import ModelFields, RelatedRows
 from .model_reader import ModelReader
@@ -73,7 +81,8 @@ class EntityReader(ModelReader):
         self._columns = {
             attribute.key: attribute.class_attribute
             for attribute in mapper.column_attrs
-            if attribute.key in read or not attribute.deferred
+            if hasattr(self._model, attribute.key)  # unlike an expression in polymorphic_on
+            and (attribute.key in read or not attribute.deferred)
         }
         self._options = [
             *(rows.option for rows in self._related.values() if rows.option is not None),
@@ -90,6 +99,8 @@ class EntityReader(ModelReader):
         parameters = {"image_id": key}
         fetch = partial(self._connection.fetch, parameters=parameters)
         errors = unreadable_fields(self._parts(), fetch)
+        if "id" in errors:  # no image has an id that the database cannot read
+            return None
         images = self._read(self._load(self._is_image, errors), parameters, errors)
         return next(iter(images), None)
 
@@ -103,19 +114,23 @@ class EntityReader(ModelReader):
         }
         return {name: statement.where(is_image) for name, statement in (columns | rows).items()}
 
-    def _load(self, condition: Any, unreadable: Container[str] = ()) -> Select[Any]:
+    def _load(self, condition: Any, errors: Collection[str] | None = None) -> Select[Any]:
         """Return the statement for the entities that satisfy a condition.
 
-        :param unreadable: The columns and fields to leave out; such an attribute raises an error.
+        :param errors: The columns and fields to leave out, because they cannot be read; such an
+            attribute raises an error. None for entities that are read as a whole.
         """
+        left_out = errors or ()
         model = self._model
         options = [
-            defer(column, raiseload=True) if name in unreadable else undefer(column)
+            defer(column, raiseload=True) if name in left_out else undefer(column)
             for name, column in self._columns.items()
-            if name in unreadable or column.property.deferred
+            if name in left_out or column.property.deferred
         ]
+        if errors is not None:  # rows that are loaded with the entity may be what cannot be read
+            options += [lazyload(r.class_attribute) for r in inspect(model).relationships]
         entities = select(model).options(*options, *self._options)
-        related = [rows for name, rows in self._related.items() if name not in unreadable]
+        related = [rows for name, rows in self._related.items() if name not in left_out]
         rows = _select_related(model, related, condition).subquery()
         statement = entities.where(condition).order_by(model.id).add_columns(*list(rows.c)[1:])
         return statement.outerjoin(rows, rows.c.image_id == model.id)
@@ -156,8 +171,12 @@ def _read_attribute(entity: Any, name: str) -> Any:
     """Return an attribute of an entity: None if it is absent, the error if reading fails."""
     try:
         return get_field(entity, name)
-    except (*PASS_THROUGH_ERRORS, DBAPIError):
+    except (*PASS_THROUGH_ERRORS, *UNREACHABLE_ERRORS):
         raise
+    except DBAPIError as error:  # of another row, which the attribute reads
+        if not is_unreadable(error):
+            raise
+        return unreadable(error.orig, name)
     except Exception as error:
         # Raised only when the field is read, so that callers who may not see the image do not
         # learn of it.

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
+    BindParameter,
     Column,
     ColumnClause,
     ColumnElement,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
+    TypeDecorator,
     UniqueConstraint,
     Uuid,
     and_,
@@ -36,8 +38,9 @@ from sqlalchemy.orm import (
     RelationshipProperty,
     lazyload,
 )
+from sqlalchemy.sql import visitors
 
-from ..image import ACCESS_FIELDS, MAX_INTEGER
+from ..image import ACCESS_FIELDS, MAX_INTEGER, is_declared
 from .searching import is_false
 
 # The fields that may be relationships, and the columns of their rows.
@@ -61,10 +64,15 @@ class RelatedRows(NamedTuple):
 
 
 class ModelFields:
-    """The fields of one mapped class; any attribute counts as a field."""
+    """The fields of one mapped class; any attribute counts as a field.
 
-    def __init__(self, model: type[Any]) -> None:
+    :param model: The class.
+    :param advice: What to do about a field that no statement can read.
+    """
+
+    def __init__(self, model: type[Any], advice: str | None = None) -> None:
         self._model = model
+        self._advice = advice or f"ModelStore({model.__name__}, entities=True)?"
         self._mapper: Mapper[Any] = inspect(model)
 
     def related_rows(self, name: str) -> RelatedRows | None:
@@ -75,7 +83,7 @@ class ModelFields:
         _, attribute = _find(self._mapper, name)
         if name not in _ROW_COLUMNS or not isinstance(attribute, RelationshipProperty):
             return None
-        row = ModelFields(attribute.mapper.class_)
+        row = _fields_of_rows(attribute)
         columns = {column: row.expression(column) for column in _ROW_COLUMNS[name]}
         for column, expression in columns.items():
             if expression is None:
@@ -101,6 +109,8 @@ class ModelFields:
         key, attribute = _find(self._mapper, name)
         static = getattr_static(self._model, key, _ABSENT)
         if static is _ABSENT:
+            if name in ACCESS_FIELDS and is_declared(self._model, name):
+                raise self._refusal(name, "is declared, but neither a column nor a relationship")
             if name in ACCESS_FIELDS and computes_attributes(self._model):
                 raise self._refusal(name, "may come from __getattr__ or __getattribute__")
             return None
@@ -125,6 +135,8 @@ class ModelFields:
             raise self._refusal(name, f"has no SQL expression: {error!r}") from error
         if reads_another_table:
             raise self._refusal(name, "reads another table, which it does not join")
+        if _is_null(expression):
+            raise self._refusal(name, "is a hybrid whose expression is always NULL")
         return expression
 
     def has_property(self, name: str, text: str) -> ColumnElement[bool] | None:
@@ -155,7 +167,7 @@ class ModelFields:
     def _any(self, name: str, matches: ColumnElement[bool]) -> ColumnElement[bool]:
         """Return the condition that a field has a matching row that is not deleted."""
         _, attribute = _find(self._mapper, name)
-        is_alive = ModelFields(attribute.mapper.class_).is_alive()
+        is_alive = _fields_of_rows(attribute).is_alive()
         if is_alive is not None:
             matches = and_(matches, is_alive)
         condition: ColumnElement[bool] = attribute.class_attribute.any(matches)
@@ -219,9 +231,13 @@ class ModelFields:
                 raise self._refusal(name, f"is mapped differently in {mapper.class_.__name__}")
 
     def _refusal(self, name: str, what: str, advice: str | None = None) -> TypeError:
-        model = self._model.__name__
-        advice = advice or f"ModelStore({model}, entities=True)?"
-        return TypeError(f"{model}.{name} {what}, so ModelStore cannot read it: {advice}")
+        field = f"{self._model.__name__}.{name}"
+        return TypeError(f"{field} {what}, so ModelStore cannot read it: {advice or self._advice}")
+
+
+def _fields_of_rows(relationship: RelationshipProperty[Any]) -> ModelFields:
+    advice = "make it a column, or a hybrid with an expression."
+    return ModelFields(relationship.mapper.class_, advice)
 
 
 def computes_attributes(model: type[Any]) -> bool:
@@ -281,7 +297,7 @@ def _is_only(column: ColumnClause[Any], columns: Iterable[Any]) -> bool:
 
 def as_key(mapper: Mapper[Any], image_id: str) -> Any:
     """Return an id as the column's type; None if it cannot be converted."""
-    column_type = mapper.column_attrs["id"].columns[0].type
+    column_type = _without_decorators(mapper.column_attrs["id"].columns[0].type)
     if isinstance(column_type, Uuid):
         try:
             key = UUID(image_id)
@@ -292,6 +308,16 @@ def as_key(mapper: Mapper[Any], image_id: str) -> Any:
         is_number = image_id.isascii() and image_id.isdecimal() and len(image_id) < 20
         return int(image_id) if is_number and int(image_id) <= MAX_INTEGER else None
     return image_id
+
+
+def _without_decorators(kind: Any) -> Any:
+    """Return the type that converts a value: not one's that decorates it and converts nothing."""
+    while (
+        isinstance(kind, TypeDecorator)
+        and type(kind).process_bind_param is TypeDecorator.process_bind_param
+    ):
+        kind = kind.impl_instance
+    return kind
 
 
 def is_text(kind: Any) -> bool:
@@ -311,11 +337,24 @@ def _wrong_column(mapper: Mapper[Any], attribute: ColumnProperty[Any]) -> str | 
     expression = attribute.expression
     if isinstance(expression, Column) and expression.table in mapper.tables:
         return None
-    if isinstance(getattr(expression, "element", expression), Null):
-        return "is always NULL, a query_expression without default_expr"
+    if _is_null(expression):
+        return "is always NULL, such as a query_expression without default_expr"
     if _reads_another_table(mapper.class_, attribute.class_attribute):
         return "reads another table, which it does not join"
     return None
+
+
+def _is_null(expression: Any) -> bool:
+    """Return whether an expression is made of NULL alone."""
+    values = [
+        one
+        for one in visitors.iterate(expression)
+        if isinstance(one, (ColumnClause, BindParameter, Null))
+    ]
+    return bool(values) and all(
+        isinstance(one, Null) or (isinstance(one, BindParameter) and one.value is None)
+        for one in values
+    )
 
 
 def _reads_another_table(model: type[Any], expression: Any) -> bool:

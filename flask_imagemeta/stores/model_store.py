@@ -164,8 +164,8 @@ class ModelStore:
         defaults. None is stored as NULL, or, if the column cannot be NULL, as the value that
         clients cannot tell from it. Properties and members become rows if the model has a
         relationship of that name; rows that several images may share, as in a many-to-many
-        relationship, are never changed. A model with ``is_public`` but no ``visibility`` accepts public
-        and private images, and shared ones without members.
+        relationship, are never changed. A model with ``is_public`` but no ``visibility`` accepts
+        public and private images, and shared ones without members.
 
         :raises ValueError: for a value that the model cannot store, naming it.
         :raises StoreUnavailable: when the database is unreachable or too busy.

@@ -47,7 +47,7 @@ def ask(dashboard, api: str, code: str = blocks("js")):
     """Return what the guide's script reads from an API at another address."""
     script = code.replace("https://images.example.com", api)
     return dashboard.evaluate(
-        f"async () => {{ {script}; return [answer.status, name, distro, text('ETag') !== null]; }}"
+        f"async () => {{ {script};return [response.status, name, distro, text('ETag') !== null]; }}"
     )
 
 

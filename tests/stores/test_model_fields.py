@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import sqlalchemy as sa
@@ -23,12 +23,14 @@ from sqlalchemy.orm import (
     composite,
     mapped_column,
     query_expression,
+    reconstructor,
     relationship,
     synonym,
 )
 
 from flask_imagemeta import Identity, InvalidImage
 from flask_imagemeta.access import may_see
+from flask_imagemeta.image import read_field
 from flask_imagemeta.stores import ModelStore
 
 pytestmark = pytest.mark.core
@@ -199,6 +201,31 @@ def hybrid_with_expression(case: Case) -> Attributes:
 def hybrid_with_a_constant_expression(case: Case) -> Attributes:
     hybrid = hybrid_property(lambda self: self.stored).expression(lambda cls: None)
     return {"stored": case.stored, case.field: hybrid}
+
+
+@way
+def hybrid_with_a_null_expression(case: Case) -> Attributes:
+    null = sa.cast(sa.null(), TYPES[case.field])
+    hybrid = hybrid_property(lambda self: self.stored).expression(lambda cls: null)
+    return {"stored": case.stored, case.field: hybrid}
+
+
+@way
+def column_property_that_is_null(case: Case) -> Attributes:
+    return {case.field: column_property(sa.cast(sa.null(), TYPES[case.field]))}
+
+
+@way
+def declared_only(case: Case) -> Attributes:
+    return {"__annotations__": {case.field: Any}, "__allow_unmapped__": True}
+
+
+@way
+def set_when_loaded(case: Case) -> Attributes:
+    def on_load(self: Any) -> None:
+        setattr(self, case.field, self.stored)
+
+    return declared_only(case) | {"stored": case.stored, "on_load": reconstructor(on_load)}
 
 
 @way
@@ -376,6 +403,8 @@ IN_ENTITIES = IN_COLUMNS | {
     "synonym_with_code",
     "hybrid_without_expression",
     "hybrid_with_a_constant_expression",
+    "hybrid_with_a_null_expression",
+    "set_when_loaded",
     "hybrid_with_an_expression_of_another_table",
     "python_property",
     "cached_python_property",
@@ -386,7 +415,12 @@ IN_ENTITIES = IN_COLUMNS | {
     "proxy_of_a_related_row",
     "proxy_of_a_row_that_is_not_loaded",
 }
-FAILING = {"hybrid_that_fails", "python_property_that_fails", "python_property_that_lacks_a_key"}
+FAILING = {
+    "declared_only",
+    "hybrid_that_fails",
+    "python_property_that_fails",
+    "python_property_that_lacks_a_key",
+}
 
 
 @way
@@ -478,6 +512,47 @@ def test_access_field(way: str, field: str, entities: bool) -> None:
                 continue
             image = {"id": "a"} | around(field) | {field: value}
             assert answers(store) == answers({"a": image}.get)
+
+
+@pytest.mark.parametrize("entities", [False, True], ids=["columns", "entities"])
+def test_an_expression_that_tells_subclasses_apart(entities: bool) -> None:
+    """A polymorphic_on that is an expression is mapped, but no attribute of the class."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Image(Base):
+        __tablename__ = "image"
+        id = mapped_column(sa.String(20), primary_key=True)
+        owner = mapped_column(sa.String(20))
+        __mapper_args__: ClassVar[dict[str, Any]] = {
+            "polymorphic_on": sa.case((owner.is_(None), "free"), else_="owned"),
+            "polymorphic_identity": "owned",
+        }
+
+    class Free(Image):
+        __mapper_args__: ClassVar[dict[str, Any]] = {"polymorphic_identity": "free"}
+
+    engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
+    Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        session.add(Image(id="a", owner="p"))
+        session.add(Free(id="b"))
+        session.commit()
+        store = ModelStore(Image, session=lambda: session, entities=entities)
+        assert [read_field(store(image_id), "owner") for image_id in "ab"] == ["p", None]
+        assert [image["id"] for image in store.walk()] == ["a", "b"]
+    engine.dispose()
+
+
+def test_advice_for_related_rows() -> None:
+    """Rows of members are never read as entities, so that is no advice for them."""
+    with mapped("relationship_to_rows", "members", []) as (model, session):
+        detail = sa.inspect(model).relationships["members"].mapper.class_
+        detail.deleted = property(lambda self: False)
+        store = ModelStore(model, session=lambda: session, entities=True)
+        with pytest.raises(TypeError, match=r"Detail\.deleted .*: make it a column, or a hybrid"):
+            store("a")
 
 
 def test_every_kind_of_attribute_is_tried() -> None:

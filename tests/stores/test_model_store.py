@@ -57,6 +57,31 @@ class Unique(db.Model):
     name: Mapped[str] = mapped_column(sa.String(20))
 
 
+class DecoratedUuid(sa.TypeDecorator[uuid.UUID]):
+    impl = sa.Uuid
+    cache_ok = True
+
+
+class Number(sa.TypeDecorator[Any]):
+    """A type that converts what it is given by itself."""
+
+    impl = sa.Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> Any:
+        return value
+
+
+class Decorated(db.Model):
+    id: Mapped[uuid.UUID] = mapped_column(DecoratedUuid, primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(20))
+
+
+class Converted(db.Model):
+    id: Mapped[Any] = mapped_column(Number, primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(20))
+
+
 class Elsewhere(db.Model):
     __bind_key__ = "elsewhere"
     id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
@@ -152,6 +177,8 @@ def models_app(kind: str, url: str, tmp_path_factory: pytest.TempPathFactory) ->
                     ),
                     Numbered(id=7, name="seven"),
                     Unique(id=UUID, name="unique"),
+                    Decorated(id=UUID, name="decorated"),
+                    Converted(id=7, name="converted"),
                     Elsewhere(id="plain", name="elsewhere"),
                     Shared(
                         id="shared",
@@ -261,11 +288,20 @@ def test_an_id_is_exact(image_id: str) -> None:
         (Unique, UUID.hex, None),
         (Unique, str(UUID).upper(), None),
         (Unique, "7", None),
+        (Decorated, str(UUID), "decorated"),
+        (Decorated, UUID.hex, None),
+        (Decorated, "7", None),
+        (Converted, "7", "converted"),
+        (Converted, "seven", None),
+        (Converted, "9" * 19, None),
     ],
 )
-def test_ids_of_other_types(model: type[Any], image_id: str, name: str | None) -> None:
+@pytest.mark.parametrize("entities", [False, True])
+def test_ids_of_other_types(
+    model: type[Any], image_id: str, name: str | None, entities: bool
+) -> None:
     """Numbers and UUIDs serve as ids, in the one form that they are written in."""
-    found = look_up(ModelStore(model), image_id)
+    found = look_up(ModelStore(model, entities=entities), image_id)
     assert (found and found["name"]) == name
 
 

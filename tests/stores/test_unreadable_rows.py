@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
-from flask_imagemeta import Identity, ImageMeta
+from flask_imagemeta import Identity, ImageMeta, InvalidImage
 from flask_imagemeta.image import read_field
 from flask_imagemeta.stores import GlanceDatabase, ModelStore
 
@@ -168,6 +168,61 @@ class Value(Base):
     image_id: Mapped[str] = mapped_column(sa.ForeignKey("machines.id"), primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[Any] = mapped_column(sa.JSON)
+
+
+class Project(Base):
+    __tablename__ = "projects"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    label: Mapped[str]
+
+
+def of_project(loading: Any) -> type[Any]:
+    """Return a model whose name is a column of another row."""
+    base = type("Base", (DeclarativeBase,), {})
+    own = type("Project", (base,), {"__table__": Project.__table__.to_metadata(base.metadata)})
+    attributes = {
+        "__tablename__": "named",
+        "id": mapped_column(sa.String(9), primary_key=True),
+        "owner": mapped_column(sa.String(9)),
+        "project_id": mapped_column(sa.ForeignKey("projects.id")),
+        "project": relationship(own, lazy=loading),
+        "name": property(lambda self: self.project.label),
+    }
+    return type("Image", (base,), attributes)
+
+
+@pytest.mark.parametrize("loading", ["select", "joined", "selectin"])
+def test_another_row_that_cannot_be_read(engine: sa.Engine, loading: Any) -> None:
+    """If a property reads a row that cannot be read, only those who see the image are told."""
+    model = of_project(loading)
+    model.metadata.create_all(engine)
+    with closing(sqlite3.connect(engine.url.database or "")) as connection:
+        connection.executescript("""
+            INSERT INTO projects VALUES ('p', cast(x'ff' AS text));
+            INSERT INTO named VALUES ('a', 'p', 'p');
+        """)
+    with Session(engine) as session:
+        store = ModelStore(model, session=lambda: session, entities=True)
+        identities = [None, Identity("stranger"), Identity("p")]
+        assert [status(store, "a", one) for one in identities] == [404, 404, 500]
+        with pytest.raises(InvalidImage, match=r"^name = None: its row cannot be read: .*UTF-8"):
+            store("a")["name"]
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), ConnectionResetError(), sa.exc.TimeoutError()])
+def test_another_row_that_is_out_of_reach(engine: sa.Engine, error: Exception) -> None:
+    """If a property reads a row from a database that does not answer, that is a 503."""
+    model = of_project("select")
+    model.metadata.create_all(engine)
+
+    def fail(self: Any) -> Any:
+        raise error
+
+    model.name = property(fail)
+    with Session(engine) as session:
+        session.add(model(id="a", owner="p"))
+        session.commit()
+        assert status(ModelStore(model, session=lambda: session, entities=True), "a", None) == 503
 
 
 @pytest.mark.parametrize("entities", [False, True])
