@@ -1,8 +1,8 @@
 """The applications compared: ours, and the views that a competent user would write instead.
 
 The hand-written views are correct: the same metadata headers, the same encoding, None
-omitted, a request id, the caching headers; and quick: what can be made once is. `LEFT_OUT`
-says beside the figures what they leave out.
+omitted, a request id, the caching headers; and fast: anything that can be
+precomputed is. `LEFT_OUT` lists what they lack, for the page with the figures.
 """
 
 import json

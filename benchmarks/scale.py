@@ -68,7 +68,7 @@ def measure(quick: bool, say: Callable[[str], None]) -> Iterator[Figure]:
     many = 10_000 if quick else 1_000_000
     for kind in KINDS:
         if (reason := why_not(kind)) is not None:
-            say(f"P5: left out: {reason}")
+            say(f"P5: skipped: {reason}")
             continue
         with new_database(kind) as big, new_database(kind) as small:
             urls = {many: big, FEW: small}

@@ -84,11 +84,11 @@ def measure_memory() -> Figure:
 
 def measure(quick: bool, say: Callable[[str], None]) -> Iterator[Figure]:
     if (reason := why_not("postgresql")) is not None:
-        say(f"P10: left out: {reason}")
+        say(f"P10: skipped: {reason}")
         return
     sides = dict(SIDES)
     if (reason := why_not("redis")) is not None:
-        say(f"P10: left out: {reason}")
+        say(f"P10: skipped: {reason}")
         del sides["cached, redis"]
     with new_database("postgresql") as url:
         models.create_database(url)

@@ -82,7 +82,7 @@ def serve(command: Callable[[int], list[str]], app: str, url: str) -> Iterator[i
 
 
 def answers(port: int) -> bool:
-    """Tell whether a server answers; uWSGI listens before it has the application."""
+    """Return whether a server responds; uWSGI listens before it has loaded the application."""
     connection = HTTPConnection("127.0.0.1", port, timeout=START)
     try:
         connection.request("HEAD", PATH)

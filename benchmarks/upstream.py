@@ -51,7 +51,7 @@ def measure(quick: bool, say: Callable[[str], None]) -> Iterator[Figure]:
     seconds, rounds = (0.5, 2) if quick else (1, 7)
     pairs = PAIRS
     if (reason := why_not("redis")) is not None:
-        say(f"P8: left out: {reason}")
+        say(f"P8: skipped: {reason}")
         pairs = [pair for pair in PAIRS if "redis" not in pair.of]
     names = dict.fromkeys(name for pair in pairs for name in (pair.of, pair.to))
     with ExitStack() as stack:

@@ -124,7 +124,7 @@ def measure(quick: bool, only: set[str], say: Callable[[str], None]) -> Iterator
         names = Group(kind, pairs).names
         needed = [kind, *(["redis"] if any("redis" in name for name in names) else [])]
         if reasons := [reason for one in needed if (reason := why_not(one)) is not None]:
-            say(f"{', '.join(sorted(ids))}: left out: {'; '.join(reasons)}")
+            say(f"{', '.join(sorted(ids))}: skipped: {'; '.join(reasons)}")
             continue
         say(f"{', '.join(sorted(ids))}: {kind}: {' | '.join(names)}")
         times = []

@@ -23,7 +23,7 @@ def title(workers: int, threads: int) -> str:
 def measure(quick: bool, say: Callable[[str], None]) -> Iterator[Figure]:
     """Run each size of server by itself: two at once would share the processors."""
     if (reason := why_not(KIND)) is not None:
-        say(f"P9: left out: {reason}")
+        say(f"P9: skipped: {reason}")
         return
     seconds, rounds = (0.5, 2) if quick else (1, 3)
     with new_database(KIND) as url:

@@ -273,7 +273,7 @@ def test_deleted_image_shows_no_properties() -> None:
 
 @pytest.mark.parametrize("seconds", [5, 0, 120])
 def test_503_with_retry_after(seconds: int) -> None:
-    """A store out of reach is an empty 503 that says when to try again."""
+    """An unreachable store is an empty 503 that says when to try again."""
     imagemeta = ImageMeta(lookup=lambda image_id: fail(StoreUnavailable("no route to host")))
     response = make_app(imagemeta, IMAGEMETA_RETRY_AFTER=seconds).test_client().head(PATH)
     assert response.status_code == 503

@@ -47,7 +47,7 @@ def only_line(caplog: pytest.LogCaptureFixture, response: Any) -> tuple[int, str
 
 
 def test_store_unavailable(caplog: pytest.LogCaptureFixture) -> None:
-    """A store out of reach is a warning with the image's id and the store's own words."""
+    """An unreachable store is logged as a warning with the image's id and the store's message."""
 
     def lookup(image_id: str) -> Any:
         raise StoreUnavailable(f"db7: {EVIL}")

@@ -63,8 +63,9 @@ class Cached:
     :param stale_if_error: Seconds beyond the region's ``expiration_time`` for which an image may
         be used while the store is unavailable (RFC 5861); 0 to use none.
     :param namespace: Keeps the keys of stores that share a cache apart.
-    :raises ValueError: for a namespace that another store uses in the same region; from a lookup,
-        when the region has no ``expiration_time``, or a negative one.
+    :raises ValueError: for seconds that are not a number or are negative, and for a namespace that
+        another store uses in the same region; from a lookup, when the region has no
+        ``expiration_time``, or a negative one.
     :raises StoreUnavailable: from a lookup, when the store raises it, or when another request's
         lookup takes too long.
     :raises TypeError: for a store that is Cached; from a lookup, when the store returned
@@ -82,8 +83,8 @@ class Cached:
     ) -> None:
         self._store = store
         self._region = region
-        self._miss_expiration = miss_expiration
-        self._stale_if_error = stale_if_error
+        self._miss_expiration = _as_seconds("miss_expiration", miss_expiration)
+        self._stale_if_error = _as_seconds("stale_if_error", stale_if_error)
         self._namespace = namespace
         self._has = unwrap(store)  # the store behind a function made with functools.wraps
         if isinstance(self._has, Cached):
@@ -200,10 +201,10 @@ class Cached:
             return kept and _Found(from_plain_data(kept.payload), kept.cached_time)
         except Exception as error:
             if self._is_reachable():
-                logger.warning("what the cache has is not an image: %s", short_repr(error))
+                logger.warning("what the cache has is not an image: %s", _words(error))
             else:
                 self._rest_until = time.monotonic() + _REST
-                logger.warning("the cache failed, so the store is asked: %s", short_repr(error))
+                logger.warning("the cache failed, so the store is asked: %s", _words(error))
             return None
 
     def _is_reachable(self) -> bool:
@@ -220,7 +221,7 @@ class Cached:
     def _replace(
         self, key: str, image_id: str, data: str | None, may_keep: Callable[[], bool]
     ) -> None:
-        """Keep what the store has just said of an image, or at least nothing that is older.
+        """Cache the store's latest result for an image; if that fails, remove any older one.
 
         :param data: The image, or None if it cannot be kept.
         """
@@ -309,4 +310,15 @@ def _logged(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        logger.warning("%s: %s", what, short_repr(error))
+        logger.warning("%s: %s", what, _words(error))
+
+
+def _words(error: Exception) -> str:
+    """Return what an error says; the repr of one of redis-py does not."""
+    return one_line(f"{type(error).__name__}: {error}")
+
+
+def _as_seconds(name: str, value: float) -> float:
+    if isinstance(value, (int, float)) and value >= 0:
+        return value
+    raise ValueError(f"{name} is {value!r}, but must be a number of seconds, 0 or more")

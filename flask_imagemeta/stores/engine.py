@@ -32,7 +32,8 @@ def host_sqlalchemy() -> Any:
     extension = current_app.extensions.get("sqlalchemy")
     if extension is None:
         raise RuntimeError(
-            "This application has no Flask-SQLAlchemy. Did you forget db.init_app(app)?"
+            "This application has no Flask-SQLAlchemy. Did you forget db.init_app(app), or to "
+            "pass another session to the store: ModelStore(Image, session=...)?"
         )
     return extension
 

@@ -496,7 +496,7 @@ def test_an_image_that_cannot_be_read_is_reported(target: Flask, source: Any) ->
 
 @pytest.mark.parametrize("error", [StoreUnavailable("gone"), OSError("gone"), RuntimeError("gone")])
 def test_a_source_that_fails_half_way(error: Exception, target: Flask, source: Any) -> None:
-    """Whatever a source raises, the status is 2, and what was copied is said, and how to go on."""
+    """Whatever a source raises, the status is 2, and the message says what to do next."""
     images = [{"id": f"{n:03}"} for n in range(150)]
     name = source(*images, error)
     result = copy(target, name, "--no-verify", status=2)
@@ -506,7 +506,7 @@ def test_a_source_that_fails_half_way(error: Exception, target: Flask, source: A
 
 
 def test_an_interrupt_half_way(target: Flask, source: Any) -> None:
-    """After a Ctrl-C, too, what was copied is said."""
+    """After a Ctrl-C, too, the message says what was copied."""
     images = [{"id": f"{n:03}"} for n in range(150)]
     result = copy(target, source(*images, KeyboardInterrupt()), "--no-verify", status=130)
     assert result.stderr == (
@@ -541,7 +541,7 @@ def test_an_image_without_an_id(image: Any, target: Flask, source: Any) -> None:
 
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_a_table_that_is_missing(side: str, tmp_path: Path, target: Flask, source: Any) -> None:
-    """What another run cannot change is said without advice to run the command again."""
+    """An error that another run cannot fix is reported without advice to run the command again."""
     origin = source({"id": "a"})
     if side == "source":
         sqlite3.connect(tmp_path / "empty.sqlite").close()

@@ -121,6 +121,7 @@ class Memcached(PyMemcacheBackend):
             connect_timeout=CACHE,
             timeout=CACHE,
             dead_timeout=1,
+            retry_attempts=0,
             default_noreply=False,
             use_pooling=True,
         )
