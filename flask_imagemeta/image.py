@@ -203,11 +203,11 @@ def _object_behind(wrapper: Any) -> Any:
     try:
         getattr(wrapper, _NO_FIELD)
     except AttributeError as error:
-        first: BaseException = error
         # The wrapper may have raised its own error; a context may also be another attribute's.
-        while getattr(first.__context__, "name", None) == _NO_FIELD:
+        first = error
+        while isinstance(first.__context__, AttributeError) and first.__context__.name == _NO_FIELD:
             first = first.__context__
-        return getattr(first, "obj", None)
+        return first.obj
     return None
 
 
