@@ -18,6 +18,7 @@ from sqlalchemy import (
     ColumnClause,
     ColumnElement,
     Enum,
+    Integer,
     Null,
     PrimaryKeyConstraint,
     String,
@@ -297,27 +298,23 @@ def _is_only(column: ColumnClause[Any], columns: Iterable[Any]) -> bool:
 
 def as_key(mapper: Mapper[Any], image_id: str) -> Any:
     """Return an id as the column's type; None if it cannot be converted."""
-    column_type = _without_decorators(mapper.column_attrs["id"].columns[0].type)
-    if isinstance(column_type, Uuid):
+    column_type = mapper.column_attrs["id"].columns[0].type
+    converts_itself = False
+    while isinstance(column_type, TypeDecorator):
+        convert = type(column_type).process_bind_param
+        converts_itself |= convert is not TypeDecorator.process_bind_param
+        column_type = column_type.impl_instance
+    other = image_id if converts_itself else None
+    if isinstance(column_type, Uuid) and not converts_itself:
         try:
             key = UUID(image_id)
         except ValueError:
             return None
         return key if column_type.python_type is UUID else str(key)
-    if column_type.python_type is int:
+    if isinstance(column_type, Integer):
         is_number = image_id.isascii() and image_id.isdecimal() and len(image_id) < 20
-        return int(image_id) if is_number and int(image_id) <= MAX_INTEGER else None
+        return int(image_id) if is_number and int(image_id) <= MAX_INTEGER else other
     return image_id
-
-
-def _without_decorators(kind: Any) -> Any:
-    """Return the type that converts a value: not one's that decorates it and converts nothing."""
-    while (
-        isinstance(kind, TypeDecorator)
-        and type(kind).process_bind_param is TypeDecorator.process_bind_param
-    ):
-        kind = kind.impl_instance
-    return kind
 
 
 def is_text(kind: Any) -> bool:
