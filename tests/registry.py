@@ -17,7 +17,7 @@ VERSION = "{}.{}".format(*sys.version_info)
 # Say why an installation fails, and ask again, as pip does, where no answer comes.
 NPM = [
     *("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"),
-    *("--fetch-timeout=15000", "--fetch-retries=5", "--fetch-retry-mintimeout=1000"),  # ms
+    *("--fetch-timeout=15000", "--fetch-retries=5", "--fetch-retry-maxtimeout=5000"),  # ms
 ]
 PYTHON_2 = {"PYENV_VERSION": "2.7"}  # pyenv hides Pythons that are not selected
 
