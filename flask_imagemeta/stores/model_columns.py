@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -10,12 +10,13 @@ from typing import Any
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Mapper
 
+from ..exceptions import InvalidImage
 from ..image import FIELDS
 from .members import LazyMembers, MembersOfSeveral, of_possible_projects
 from .model_connection import ModelConnection
 from .model_fields import ModelFields, is_text
 from .model_reader import ModelReader
-from .unreadable import ImageParts, unreadable_fields
+from .unreadable import ImageParts
 
 
 class ColumnReader(ModelReader):
@@ -29,10 +30,8 @@ class ColumnReader(ModelReader):
         related = {"properties": properties, "members": members}
         self._expressions = {
             attribute.key: getattr(model, attribute.key).label(attribute.key)
-            for attribute in mapper.column_attrs
-            if not attribute.deferred
-            and attribute.key not in FIELDS
-            and hasattr(model, attribute.key)  # unlike an expression in polymorphic_on
+            for attribute in self._column_attrs
+            if not attribute.deferred and attribute.key not in FIELDS
         }
         for name in sorted(FIELDS):
             expression = None if related.get(name) else model_fields.expression(name)
@@ -40,7 +39,6 @@ class ColumnReader(ModelReader):
                 self._expressions[name] = expression
         statement = select(*self._expressions.values())
         is_image = self._is_image
-        # Each reads one field, to find out which cannot be read.
         self._fields = {
             name: select(column).where(is_image) for name, column in self._expressions.items()
         }
@@ -61,17 +59,20 @@ class ColumnReader(ModelReader):
         self._statement = statement
         self.one: Select[Any] = statement.where(is_image)
 
-    def _find_parts(self, key: Any) -> ImageParts | None:
-        fetch = partial(self._connection.fetch, parameters={"image_id": key})
-        errors = unreadable_fields(self._fields, fetch)
-        if "id" in errors:  # no image has an id that the database cannot read
-            return None
+    def _parts(self) -> Mapping[str, Select[Any]]:
+        return self._fields
+
+    def _find_parts(self, key: Any, errors: Mapping[str, InvalidImage]) -> ImageParts | None:
         readable = {n: column for n, column in self._expressions.items() if n not in errors}
         properties = () if "properties" in errors else self._property
-        rows = fetch(self.one.with_only_columns(*readable.values(), *properties))
+        statement = self.one.with_only_columns(*readable.values(), *properties)
+        rows = self._connection.fetch(statement, {"image_id": key})
         if not rows:
             return None
-        parts = errors | _as_image(rows, readable, has_properties=bool(properties))
+        parts: dict[str, Any] = {
+            **errors,
+            **_as_image(rows, readable, has_properties=bool(properties)),
+        }
         if self._members is not None:
             parts["members"] = self._lazy_members(self._members, key)
         return ImageParts(parts)

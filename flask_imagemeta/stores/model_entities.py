@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from functools import partial
 from itertools import groupby
 from types import MappingProxyType
 from typing import Any
@@ -35,7 +34,7 @@ from .errors import (
 from .model_connection import ModelConnection, reading
 from .model_fields import ModelFields, RelatedRows
 from .model_reader import ModelReader
-from .unreadable import ImageParts, unreadable_fields
+from .unreadable import ImageParts
 
 _RELATED = ("name", "value", "member")  # the columns of related rows
 
@@ -80,9 +79,8 @@ class EntityReader(ModelReader):
         read = {model_fields.key(name) for name in names}
         self._columns = {
             attribute.key: attribute.class_attribute
-            for attribute in mapper.column_attrs
-            if hasattr(self._model, attribute.key)  # unlike an expression in polymorphic_on
-            and (attribute.key in read or not attribute.deferred)
+            for attribute in self._column_attrs
+            if attribute.key in read or not attribute.deferred
         }
         self._options = [
             *(rows.option for rows in self._related.values() if rows.option is not None),
@@ -95,17 +93,11 @@ class EntityReader(ModelReader):
     def _page(self, ids: Select[Any], order: Sequence[Any]) -> Select[Any]:
         return self._load(self._is_of(ids)).order_by(None).order_by(*order)
 
-    def _find_parts(self, key: Any) -> EntityImage | None:
-        parameters = {"image_id": key}
-        fetch = partial(self._connection.fetch, parameters=parameters)
-        errors = unreadable_fields(self._parts(), fetch)
-        if "id" in errors:  # no image has an id that the database cannot read
-            return None
-        images = self._read(self._load(self._is_image, errors), parameters, errors)
-        return next(iter(images), None)
+    def _find_parts(self, key: Any, errors: Mapping[str, InvalidImage]) -> EntityImage | None:
+        statement = self._load(self._is_image, errors)
+        return next(iter(self._read(statement, {"image_id": key}, errors)), None)
 
-    def _parts(self) -> dict[str, Select[Any]]:
-        """Return statements that each read one column of an image, or its rows in one field."""
+    def _parts(self) -> Mapping[str, Select[Any]]:
         model, is_image = self._model, self._is_image
         columns = {name: select(column) for name, column in self._columns.items()}
         rows = {

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, bindparam, select
@@ -14,6 +14,7 @@ from ..exceptions import InvalidImage
 from .model_connection import ModelConnection
 from .pages import Pages
 from .searching import as_operand
+from .unreadable import unreadable_fields
 
 
 class ModelReader(ABC):
@@ -29,6 +30,8 @@ class ModelReader(ABC):
     def __init__(self, mapper: Mapper[Any], connection: ModelConnection) -> None:
         self._model: type[Any] = mapper.class_
         self._connection = connection
+        # An expression in polymorphic_on is mapped, too, but is no attribute of the class.
+        self._column_attrs = [one for one in mapper.column_attrs if hasattr(self._model, one.key)]
         kind = as_operand(self._model.id.type)
         self._is_image: ColumnElement[bool] = self._model.id == bindparam("image_id", type_=kind)
 
@@ -43,11 +46,18 @@ class ModelReader(ABC):
         try:
             return next(iter(self._read(self.one, {"image_id": key})), None)
         except InvalidImage:
-            return self._find_parts(key)
+            fetch = partial(self._connection.fetch, parameters={"image_id": key})
+            errors = unreadable_fields(self._parts(), fetch)
+            # No image has an id that the database cannot read.
+            return None if "id" in errors else self._find_parts(key, errors)
 
     @abstractmethod
-    def _find_parts(self, key: Any) -> Any:
-        """Return an image with fields that cannot be read, or None.
+    def _parts(self) -> Mapping[str, Select[Any]]:
+        """Return statements that each read one field of the image image_id."""
+
+    @abstractmethod
+    def _find_parts(self, key: Any, errors: Mapping[str, InvalidImage]) -> Any:
+        """Return an image without the fields that cannot be read, or None.
 
         The others are read in one statement, so they are of one version.
         """
